@@ -1,0 +1,31 @@
+//! Decides what the gateway does; does none of it. No sockets, files or tasks here: resources go in,
+//! an immutable [`Snapshot`] comes out ([`compile`]), and the data plane asks it which route a
+//! request takes, which plugins run, and which target is next.
+//!
+//! The control plane compiles the would-be configuration with this same code before it commits, so
+//! what is accepted can be served.
+
+mod balance;
+mod compile;
+mod context;
+mod error;
+pub mod live;
+pub mod path;
+pub mod plugin;
+pub mod reference;
+mod rejection;
+mod route;
+mod set;
+mod snapshot;
+
+pub use balance::{Candidate, Cursor};
+pub use compile::{Compiled, compile};
+pub use context::{Client, Decision, RequestContext};
+pub use error::CompileError;
+pub use rejection::{Code, Rejection, Side};
+pub use route::{Matched, Miss, Query};
+pub use set::{Held, Refused, ResourceSet};
+pub use snapshot::{
+    Action, Certificate, Consumer, Consumers, Credential, Route, Service, Snapshot, Target, Tls,
+    Upstream,
+};

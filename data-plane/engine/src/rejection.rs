@@ -1,0 +1,145 @@
+//! Every answer that the gateway gives by itself because something is wrong.
+
+use std::borrow::Cow;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use smallvec::SmallVec;
+
+/// Whose doing a rejection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The client asked for something it cannot have.
+    Client,
+    /// The gateway could not.
+    Gateway,
+    /// The upstream failed.
+    Upstream,
+}
+
+impl Side {
+    /// Its name in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Gateway => "gateway",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// What is wrong: stable, and the same in the answer, the log and the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// 400: the message is malformed, or its framing, target or Host is ambiguous (RFC 9112, 9113).
+    BadRequest,
+    /// 401: no credential, or one that is not known.
+    Unauthorized,
+    /// 403: known, but not allowed.
+    Forbidden,
+    /// 404: no route matches.
+    NoRoute,
+    /// 405: routes match but for the method. `Allow` lists theirs.
+    MethodNotAllowed,
+    /// 408: the head or the body did not arrive in time.
+    RequestTimeout,
+    /// 413: the body is over the limit.
+    BodyTooLarge,
+    /// 414: the target is over the limit.
+    TargetTooLong,
+    /// 429: over a rate limit. `Retry-After` says when to come back.
+    RateLimited,
+    /// 431: the header section is over the limit.
+    HeadersTooLarge,
+    /// 500: what the route needs was refused by this node, so the route is closed.
+    ConfigurationRefused,
+    /// 500: a defect of the gateway.
+    Internal,
+    /// 501: a transfer coding, method or upgrade that is not implemented.
+    NotImplemented,
+    /// 502: the upstream closed, reset, or answered with something that is not HTTP.
+    BadGateway,
+    /// 503: no target could be connected to.
+    UpstreamUnreachable,
+    /// 503: the upstream has no target, or the service is disabled.
+    NoTarget,
+    /// 503: this node is at its limit or shutting down.
+    Overloaded,
+    /// 504: the upstream did not answer in time.
+    UpstreamTimeout,
+    /// 505: a version of HTTP that is not spoken here.
+    VersionNotSupported,
+    /// 499, logged and never sent: the client went away.
+    ClientClosed,
+}
+
+impl Code {
+    /// The status, the name and whose doing it is.
+    const fn row(self) -> (u16, &'static str, Side) {
+        match self {
+            Self::BadRequest => (400, "bad_request", Side::Client),
+            Self::Unauthorized => (401, "unauthorized", Side::Client),
+            Self::Forbidden => (403, "forbidden", Side::Client),
+            Self::NoRoute => (404, "no_route", Side::Client),
+            Self::MethodNotAllowed => (405, "method_not_allowed", Side::Client),
+            Self::RequestTimeout => (408, "request_timeout", Side::Client),
+            Self::BodyTooLarge => (413, "body_too_large", Side::Client),
+            Self::TargetTooLong => (414, "target_too_long", Side::Client),
+            Self::RateLimited => (429, "rate_limited", Side::Client),
+            Self::HeadersTooLarge => (431, "headers_too_large", Side::Client),
+            Self::ConfigurationRefused => (500, "configuration_refused", Side::Gateway),
+            Self::Internal => (500, "internal", Side::Gateway),
+            Self::NotImplemented => (501, "not_implemented", Side::Client),
+            Self::BadGateway => (502, "bad_gateway", Side::Upstream),
+            Self::UpstreamUnreachable => (503, "upstream_unreachable", Side::Upstream),
+            Self::NoTarget => (503, "no_target", Side::Upstream),
+            Self::Overloaded => (503, "overloaded", Side::Gateway),
+            Self::UpstreamTimeout => (504, "upstream_timeout", Side::Upstream),
+            Self::VersionNotSupported => (505, "version_not_supported", Side::Client),
+            Self::ClientClosed => (499, "client_closed", Side::Client),
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().0).expect("every row has a valid status")
+    }
+
+    /// The name: stable, snake_case.
+    pub const fn as_str(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Whose doing it is.
+    pub const fn side(self) -> Side {
+        self.row().2
+    }
+}
+
+/// An answer made by the gateway itself.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    /// What is wrong.
+    pub code: Code,
+    /// For the client to read: what and where, never a cause inside the gateway.
+    pub detail: Cow<'static, str>,
+    /// Further fields of the answer, as `Retry-After`.
+    pub headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
+}
+
+impl Rejection {
+    /// Rejects with this code and explanation.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            headers: SmallVec::new(),
+        }
+    }
+
+    /// Adds a field to the answer.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}

@@ -1,0 +1,209 @@
+//! The compiled configuration of one revision: immutable, indexed for lookup, shared by all requests
+//! that began under it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use gatewright_proto::v1;
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::{
+    Matched, Miss, Query,
+    plugin::{Chain, Instance},
+    route::Router,
+};
+
+/// Everything a node needs to serve.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The revision it was compiled from.
+    pub revision: u64,
+    /// Routes, in order of name; [`Route::index`] points here.
+    pub routes: Vec<Arc<Route>>,
+    /// Services, in order of name; [`Service::index`] points here.
+    pub services: Vec<Arc<Service>>,
+    /// Callers and what proves them.
+    pub consumers: Consumers,
+    /// Certificates towards clients, in order of name.
+    pub certificates: Vec<Arc<Certificate>>,
+    pub(crate) router: Router,
+}
+
+impl Snapshot {
+    /// Which route this request takes.
+    ///
+    /// # Errors
+    /// No route matches, or only ones for other methods.
+    pub fn find<'s>(&'s self, query: &Query<'_>) -> Result<Matched<'s>, Miss> {
+        self.router.find(query)
+    }
+}
+
+/// A compiled route.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its place in [`Snapshot::routes`].
+    pub index: usize,
+    /// What is done with a request that matches.
+    pub action: Action,
+    /// The plugins that run, of all scopes but consumer and group.
+    pub chain: Chain,
+    /// Whether the matched prefix is removed.
+    pub strip_prefix: bool,
+    /// The path to forward instead.
+    pub rewrite: Option<crate::path::Template>,
+    /// Whether the client's Host is passed on.
+    pub preserve_host: bool,
+    /// Protocols the client may switch to, in lower case.
+    pub upgrades: Vec<Box<str>>,
+    /// Overrides the service's request timeout; zero is none.
+    pub request_timeout_ms: Option<u32>,
+    /// Largest request body; zero is unlimited; none is the node's default.
+    pub max_request_body_bytes: Option<u64>,
+}
+
+/// What is done with a request.
+#[derive(Debug)]
+pub enum Action {
+    /// It is forwarded to a service.
+    Forward(Arc<Service>),
+    /// The client is sent elsewhere.
+    Redirect(Redirect),
+    /// It is answered at once.
+    Respond(Fixed),
+    /// Something that the route needs was refused or is missing: it answers 500, for this reason.
+    Closed(Arc<str>),
+    /// Its service is disabled: it answers 503.
+    Disabled,
+}
+
+/// A compiled redirect.
+#[derive(Debug)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
+    /// `http` or `https`; none keeps the request's.
+    pub scheme: Option<&'static str>,
+    /// None keeps the request's.
+    pub host: Option<Box<str>>,
+    /// None: the scheme's own where `scheme` is given, else the request's.
+    pub port: Option<u16>,
+    /// None keeps the request's.
+    pub path: Option<crate::path::Template>,
+}
+
+/// A compiled fixed answer.
+#[derive(Debug)]
+pub struct Fixed {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: bytes::Bytes,
+    /// Its content type.
+    pub content_type: HeaderValue,
+}
+
+/// A compiled service.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its place in [`Snapshot::services`].
+    pub index: usize,
+    /// Its targets.
+    pub upstream: Arc<Upstream>,
+    /// Path put before the request's own; empty or `/base` without a trailing slash.
+    pub base_path: Box<str>,
+    /// Version of HTTP to speak.
+    pub protocol: v1::Protocol,
+    /// TLS to speak; none is plain text.
+    pub tls: Option<Arc<Tls>>,
+    /// 1 to 60,000.
+    pub connect_timeout_ms: u32,
+    /// 0 is none.
+    pub request_timeout_ms: u32,
+    /// 0 is none.
+    pub idle_timeout_ms: u32,
+}
+
+/// TLS towards targets. Equal settings share connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tls {
+    /// Whether the certificate is checked.
+    pub verify: bool,
+    /// Name to send and check; none is the target's host.
+    pub server_name: Option<Box<str>>,
+    /// PEM of the authorities; none is the operating system's.
+    pub ca_certificates: Option<Box<str>>,
+}
+
+/// Compiled targets and how to balance over them. A service with a `url` has one of its own, named
+/// `url:SERVICE`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How a target is picked.
+    pub balancer: v1::Balancer,
+    /// How often names are resolved again.
+    pub dns_refresh_ms: u32,
+    /// Enabled targets, in order of name. One with weight 0 gets nothing new.
+    pub targets: Vec<Target>,
+}
+
+/// A compiled target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Host name, or address without brackets.
+    pub host: Box<str>,
+    /// Port.
+    pub port: u16,
+    /// 0 to 65,535.
+    pub weight: u32,
+}
+
+/// Callers and what proves them.
+#[derive(Debug, Default)]
+pub struct Consumers {
+    /// By name.
+    pub by_name: HashMap<Arc<str>, Arc<Consumer>>,
+    /// By the SHA-256 of the key.
+    pub by_key: HashMap<[u8; 32], Arc<Credential>>,
+}
+
+/// A compiled consumer.
+#[derive(Debug)]
+pub struct Consumer {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Enabled groups it is in, sorted.
+    pub groups: Vec<Arc<str>>,
+    /// Plugins attached to it or to its groups, in the order of the chain.
+    pub plugins: Vec<Arc<Instance>>,
+}
+
+/// A compiled credential of an enabled consumer.
+#[derive(Debug)]
+pub struct Credential {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The consumer it proves.
+    pub consumer: Arc<Consumer>,
+}
+
+/// A certificate towards clients, its key checked to belong to it.
+#[derive(Debug)]
+pub struct Certificate {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Names it is picked for, in lower case, exact or `*.example.com`.
+    pub hosts: Vec<Box<str>>,
+    /// Chain and key, ready for TLS.
+    pub certified: Arc<rustls::sign::CertifiedKey>,
+}
+
+/// Methods that a route is limited to; empty is any.
+pub(crate) type Methods = Vec<Method>;

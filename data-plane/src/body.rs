@@ -1,0 +1,92 @@
+//! Bodies of messages, as they stream through.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+/// A body on its way, of a request or a response. Trailers are its last frame.
+#[derive(Default)]
+pub enum Body {
+    /// None.
+    #[default]
+    Empty,
+    /// All of it.
+    Full(Bytes),
+    /// One that arrives piece by piece.
+    Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
+}
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The sender closed or reset.
+    #[error("the sender closed before the end of the body")]
+    Closed,
+    /// The sender's framing is broken.
+    #[error("malformed body: {0}")]
+    Malformed(&'static str),
+    /// It is over the limit.
+    #[error("the body is over {0} bytes")]
+    TooLarge(u64),
+    /// No byte arrived in time.
+    #[error("the body did not arrive in time")]
+    Timeout,
+    /// The connection failed.
+    #[error("the connection failed")]
+    Io(#[from] std::io::Error),
+    /// The HTTP/2 stream failed.
+    #[error("the stream failed")]
+    Http2(#[from] h2::Error),
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(_) => {
+                let Self::Full(bytes) = std::mem::take(&mut *self) else {
+                    return Poll::Ready(None);
+                };
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Self::Stream(stream) => stream.as_mut().poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => out.write_str("Empty"),
+            Self::Full(bytes) => write!(out, "Full({})", bytes.len()),
+            Self::Stream(_) => out.write_str("Stream"),
+        }
+    }
+}

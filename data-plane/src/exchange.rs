@@ -1,0 +1,105 @@
+//! What passes between the codecs (`http1`, `http2`) and the request path (`proxy`).
+//!
+//! A codec reads a request, calls [`crate::proxy::Proxy::serve`] with it, and writes the answer. It owns
+//! framing; the request path owns meaning. Hop-by-hop fields of the client side are the codec's to
+//! act on (keep-alive, chunked, Expect) and the request path's to remove.
+
+use std::net::SocketAddr;
+
+use http::{HeaderMap, Request, Response, StatusCode};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+};
+
+use crate::{body::Body, proxy::Record};
+
+/// One connection from a client.
+#[derive(Debug)]
+pub struct Connection {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// This end.
+    pub local: SocketAddr,
+    /// The name that the client sent in TLS; none without TLS.
+    pub tls: Option<TlsInfo>,
+    /// How it speaks.
+    pub protocol: Protocol,
+}
+
+/// What TLS said of a client.
+#[derive(Debug)]
+pub struct TlsInfo {
+    /// SNI, in lower case.
+    pub server_name: Option<Box<str>>,
+}
+
+/// The version of HTTP that a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.0 or 1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// A request as a codec has read it.
+///
+/// The URI has a path and query; scheme and authority where the client sent them (absolute form,
+/// pseudo-header fields). The codec has checked that there is exactly one valid Host (RFC 9112
+/// section 3.2), and that it agrees with the authority. `Transfer-Encoding` and `Content-Length`
+/// describe the body's framing unambiguously or the codec has refused the message.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Head and body.
+    pub request: Request<Body>,
+    /// The protocol the client wants to switch to, in lower case: from `Upgrade` on HTTP/1.1,
+    /// `:protocol` of extended CONNECT on HTTP/2 (RFC 8441).
+    pub upgrade: Option<Box<str>>,
+    /// Where 1xx answers of the upstream go.
+    pub interim: Interim,
+}
+
+/// The answer for a codec to write.
+#[derive(Debug)]
+pub struct Answer {
+    /// Head and body. Hop-by-hop fields are removed; framing fields are the codec's to write.
+    pub response: Response<Body>,
+    /// After the head (101 on HTTP/1.1, 200 on HTTP/2), bytes flow both ways between client and this.
+    pub tunnel: Option<Box<dyn Tunnel>>,
+    /// Whether the connection must be closed after it.
+    pub close: bool,
+    /// To be told what became of it; dropped untold, the client went away.
+    pub record: Record,
+}
+
+/// The upstream side of a connection that switched protocols.
+pub trait Tunnel: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug> Tunnel for T {}
+
+/// Carries 1xx answers to the client, at most [`Interim::MAX`] waiting; further ones are dropped.
+#[derive(Clone, Debug)]
+pub struct Interim(Option<mpsc::Sender<(StatusCode, HeaderMap)>>);
+
+impl Interim {
+    /// How many may wait.
+    pub const MAX: usize = 8;
+
+    /// Through this channel.
+    pub const fn new(sender: mpsc::Sender<(StatusCode, HeaderMap)>) -> Self {
+        Self(Some(sender))
+    }
+
+    /// To nowhere: HTTP/1.0 clients get none.
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Passes one on.
+    pub fn send(&self, status: StatusCode, headers: HeaderMap) {
+        if let Some(sender) = &self.0 {
+            let _ = sender.try_send((status, headers));
+        }
+    }
+}

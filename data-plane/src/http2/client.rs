@@ -1,0 +1,21 @@
+//! The upstream side of the gateway: shared connections, a few an origin.
+
+use crate::{
+    connect::{Origin, SendError},
+    http1::client::{Outgoing, Received},
+};
+
+/// Connections of one worker, by origin.
+#[derive(Debug, Default)]
+pub struct Pool;
+
+impl Pool {
+    /// Sends a request and returns at the response head. The body goes on being sent while the
+    /// response is read.
+    ///
+    /// # Errors
+    /// No response head came.
+    pub async fn send(&self, _origin: &Origin, _outgoing: Outgoing) -> Result<Received, SendError> {
+        Err(SendError::Closed { reused: false })
+    }
+}
