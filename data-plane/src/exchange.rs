@@ -6,13 +6,13 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
 };
 
-use crate::{body::Body, proxy::Record};
+use crate::{body::Body, telemetry::Record};
 
 /// One connection from a client.
 #[derive(Debug)]
@@ -25,6 +25,27 @@ pub struct Connection {
     pub tls: Option<TlsInfo>,
     /// How it speaks.
     pub protocol: Protocol,
+    /// The peer's address as a field value, written once a connection and not once a request.
+    pub(crate) peer_text: HeaderValue,
+}
+
+impl Connection {
+    /// Describes a connection that was accepted.
+    pub fn new(
+        peer: SocketAddr,
+        local: SocketAddr,
+        tls: Option<TlsInfo>,
+        protocol: Protocol,
+    ) -> Self {
+        let text = peer.ip().to_canonical().to_string();
+        Self {
+            peer,
+            local,
+            tls,
+            protocol,
+            peer_text: HeaderValue::try_from(text).expect("an address is visible ASCII"),
+        }
+    }
 }
 
 /// What TLS said of a client.
