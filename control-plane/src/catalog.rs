@@ -8,7 +8,7 @@ use gatewright_engine::{Held, ResourceSet};
 use gatewright_proto::{Digest, Key};
 use tokio::sync::watch;
 
-use crate::store::{Head, Store, StoreError};
+use crate::store::{Change, Head, Store, StoreError};
 
 /// Everything at one revision. Immutable; shared.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +68,19 @@ impl Catalog {
     /// # Errors
     /// The database.
     pub async fn fresh(&self) -> Result<Arc<State>, StoreError> {
+        unimplemented!()
+    }
+    /// Moves on to a head whose changes since the present state are these; wakes the followers. Called
+    /// by the write path with the lock on revisions held, so a state that is newer already is kept.
+    pub fn advance(&self, _head: Head, _changes: &[Change]) -> Arc<State> {
+        unimplemented!()
+    }
+
+    /// Loads everything again: where the log does not reach back, or the history is another one.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn reload(&self) -> Result<Arc<State>, StoreError> {
         unimplemented!()
     }
 }
