@@ -4,10 +4,20 @@
 //! or the database's write lock (SQLite) from its first read to its commit, so that nobody ever sees
 //! revision 11 before revision 10. A sequence does not promise that.
 
+mod open;
+mod postgres;
+mod sqlite;
+
+mod document;
+mod plan;
+mod sql;
+
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use gatewright_proto::{Key, Resource, Version};
+
+pub use self::open::{StoreSettings, open};
 
 /// Which revision of which history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,7 +100,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// All resources, at one revision.
     async fn load(&self) -> Result<(Head, Vec<Stored>), StoreError>;
 
-    /// What has changed since a revision, oldest first; none where the log no longer reaches back to it.
+    /// What has changed since a revision, oldest first; none where the log no longer reaches back to it,
+    /// or the revision has not happened.
     async fn changes_after(&self, revision: u64) -> Result<Option<Vec<Change>>, StoreError>;
 
     /// What one revision changed; none where it is unknown or trimmed.
@@ -103,8 +114,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Begins a write: holds the lock on revisions until it is committed or dropped.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
 
-    /// Returns when another control plane may have committed: at a notification, or never where
-    /// the back end has none. A hint; polling is the truth.
+    /// Returns when something may have been committed since the last call: by anyone (Postgres), or by
+    /// this process (SQLite). A hint, for one caller at a time; polling is the truth.
     async fn hint(&self);
 
     /// Forgets changes older than both bounds; the resources stay. Returns how many revisions went.
@@ -137,7 +148,7 @@ pub enum StoreError {
     Url(String),
     /// The database failed or is not there.
     #[error("the database failed")]
-    Database(#[source] sqlx::Error),
+    Database(#[from] sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("the schema could not be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),
