@@ -1,8 +1,8 @@
 //! All that a plugin may know, and change, of a request.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{any::Any, net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use smallvec::SmallVec;
 
 use crate::{Consumer, Credential, Route, Snapshot};
@@ -37,15 +37,23 @@ pub struct RequestContext {
     pub headers: HeaderMap,
     /// Who it is from, once a plugin has found out.
     pub consumer: Option<Arc<Consumer>>,
-    /// The credential that proved it.
+    /// The credential that proved it; none for an anonymous consumer.
     pub credential: Option<Arc<Credential>>,
     /// Refusals so far, carried out or not.
     pub decisions: SmallVec<[Decision; 1]>,
-    /// What plugins leave for their own `on_response`, by instance. Empty for most requests.
-    pub notes: SmallVec<[(Arc<str>, Box<dyn std::any::Any + Send + Sync>); 1]>,
+    /// What plugins leave for their own `on_response`. Empty for most requests.
+    pub notes: Notes,
 }
 
-/// That a plugin refused, for log and metrics.
+impl RequestContext {
+    /// `https` or `http`, as the client spoke it.
+    pub const fn scheme(&self) -> &'static str {
+        if self.client.secure { "https" } else { "http" }
+    }
+}
+
+/// That a plugin refused, for log and metrics. Also recorded, as [`crate::Code::Internal`] and shadow,
+/// when its `when` could not be evaluated.
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// Name of the instance.
@@ -54,4 +62,38 @@ pub struct Decision {
     pub code: crate::Code,
     /// Whether it was only recorded (`mode: shadow`).
     pub shadow: bool,
+}
+
+/// What plugins leave for their own `on_response`, by the instance's name.
+#[derive(Debug, Default)]
+pub struct Notes(SmallVec<[(usize, Note); 1]>);
+
+/// One thing left.
+#[derive(Debug)]
+pub enum Note {
+    /// A field value, without an allocation of its own.
+    Field(HeaderValue),
+    /// Anything else.
+    Other(Box<dyn Any + Send + Sync>),
+}
+
+impl Notes {
+    /// Leaves a note. `owner` is the name that the instance was built with: the very same [`Arc`],
+    /// which outlives the exchange, and not merely an equal one.
+    pub fn leave(&mut self, owner: &Arc<str>, note: Note) {
+        self.0.push((address(owner), note));
+    }
+
+    /// The note that this instance left.
+    pub fn of(&self, owner: &Arc<str>) -> Option<&Note> {
+        let owner = address(owner);
+        let mine = |(left_by, _): &&(usize, Note)| *left_by == owner;
+        self.0.iter().find(mine).map(|(_, note)| note)
+    }
+}
+
+/// Identity of an allocation. Comparing it spares each note two updates of a reference count that
+/// all cores share.
+fn address(owner: &Arc<str>) -> usize {
+    Arc::as_ptr(owner).cast::<u8>().addr()
 }

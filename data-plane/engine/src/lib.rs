@@ -20,7 +20,7 @@ mod snapshot;
 
 pub use balance::{Candidate, Cursor};
 pub use compile::{Compiled, compile};
-pub use context::{Client, Decision, RequestContext};
+pub use context::{Client, Decision, Note, Notes, RequestContext};
 pub use error::CompileError;
 pub use rejection::{Code, Rejection, Side};
 pub use route::{Matched, Miss, Query};

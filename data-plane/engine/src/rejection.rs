@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
 use smallvec::SmallVec;
 
 /// Whose doing a rejection is.
@@ -141,5 +143,70 @@ impl Rejection {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// The answer, as `application/problem+json` (RFC 9457). Not to be stored by caches: it says
+    /// what is true of this request now.
+    pub fn into_response(&self, request_id: &str) -> Response<Bytes> {
+        let status = self.code.status();
+        let problem = Problem {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            code: self.code.as_str(),
+            detail: &self.detail,
+            request_id,
+        };
+        let body = serde_json::to_vec(&problem).expect("strings and a number can be written");
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.reserve(self.headers.len() + 2);
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for (name, value) in &self.headers {
+            headers.append(name.clone(), value.clone());
+        }
+        response
+    }
+}
+
+/// The body of such an answer.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    request_id: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, header};
+
+    use super::{Code, Rejection};
+
+    #[test]
+    fn an_answer_says_what_is_wrong_in_a_form_that_programs_can_read() {
+        let rejection = Rejection::new(Code::RateLimited, "over the limit \"a\"")
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("7"));
+        let response = rejection.into_response("r-1");
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["retry-after"], "7");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+        let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        let expected = serde_json::json!({
+            "type": "about:blank", "title": "Too Many Requests", "status": 429,
+            "code": "rate_limited", "detail": "over the limit \"a\"", "request_id": "r-1",
+        });
+        assert_eq!(problem, expected);
     }
 }

@@ -183,6 +183,25 @@ pub struct Consumer {
     pub groups: Vec<Arc<str>>,
     /// Plugins attached to it or to its groups, in the order of the chain.
     pub plugins: Vec<Arc<Instance>>,
+    /// Its name as a field value, for upstreams.
+    pub name_field: Option<HeaderValue>,
+    /// Its groups as one, separated by commas; none without groups.
+    pub groups_field: Option<HeaderValue>,
+}
+
+impl Consumer {
+    /// With `groups` sorted and `plugins` in the order of the chain.
+    pub fn new(name: Arc<str>, groups: Vec<Arc<str>>, plugins: Vec<Arc<Instance>>) -> Self {
+        Self {
+            name_field: HeaderValue::from_str(&name).ok(),
+            groups_field: (!groups.is_empty())
+                .then(|| HeaderValue::from_str(&groups.join(",")).ok())
+                .flatten(),
+            name,
+            groups,
+            plugins,
+        }
+    }
 }
 
 /// A compiled credential of an enabled consumer.

@@ -1,9 +1,11 @@
 //! Plugins: policies applied to requests. One file each; [`PLUGINS`] lists them.
 //!
 //! Building is typed ([`Configure`]), running is not ([`Plugin`]). Hooks are synchronous; one that
-//! must wait returns [`Flow::Wait`], and only it pays for the allocation.
+//! must wait returns [`Flow::Wait`], and only it pays for the allocation. [`Registry::build`] turns a
+//! resource into an [`Instance`], a [`Chain`] puts instances in order, [`admit`] and [`respond`] run
+//! them.
 
-use std::{any::Any, future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{Response, response};
@@ -11,6 +13,27 @@ use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
 use crate::{Rejection, RequestContext, reference::Reference};
+
+mod chain;
+mod instance;
+mod page;
+mod registry;
+mod run;
+mod settings;
+mod spelling;
+mod state;
+mod when;
+
+#[cfg(test)]
+mod tests;
+
+pub use chain::{Chain, Described};
+pub use instance::{Instance, Scope};
+pub use page::plugin_page;
+pub use registry::Registry;
+pub use run::{Answer, Ran, admit, respond};
+pub use spelling::nearest;
+pub use state::States;
 
 /// A policy at work.
 pub trait Plugin: Send + Sync + std::fmt::Debug {
@@ -32,7 +55,7 @@ pub enum Flow<'a> {
     Reject(Rejection),
     /// Answer with this; not a refusal (a CORS preflight, a cached answer).
     Respond(Box<Response<Bytes>>),
-    /// Decide after waiting.
+    /// Decide after waiting. The plugin bounds the time.
     Wait(Pin<Box<dyn Future<Output = Flow<'a>> + Send + 'a>>),
 }
 
@@ -70,10 +93,20 @@ pub trait Configure: Plugin + Sized + 'static {
 /// One mistake in settings.
 #[derive(Debug)]
 pub struct InvalidSetting {
-    /// Path within the settings, as `limits[0].requests`.
+    /// Path within the settings, as `limits[0].requests`; empty for the settings as a whole.
     pub field: String,
     /// What is wrong.
     pub reason: String,
+}
+
+impl InvalidSetting {
+    /// One mistake, and where.
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
 }
 
 /// What an instance is built with.
@@ -85,9 +118,8 @@ pub struct Build<'a> {
     pub states: &'a States,
 }
 
-/// State that outlives configurations, such as counters, by plugin type and instance name.
-#[derive(Clone, Debug, Default)]
-pub struct States;
+/// Builds a policy from settings in JSON.
+type BuildPlugin = fn(&str, &Build<'_>) -> Result<Box<dyn Plugin>, Vec<InvalidSetting>>;
 
 /// A plugin type, erased.
 #[derive(Debug)]
@@ -102,49 +134,32 @@ pub struct PluginType {
     pub example: &'static str,
     /// See [`Configure::ORDER`].
     pub order: i32,
+    /// See [`Configure::REFUSES`].
+    pub refuses: bool,
+    /// See [`Configure::PER_CONSUMER`].
+    pub per_consumer: bool,
     /// Schema of the settings.
     pub schema: fn() -> Schema,
+    build: BuildPlugin,
+    references: fn(&str) -> Vec<Reference>,
 }
 
-/// Every plugin type, in the default order of execution: cheap refusals, identity, limits, rewriting.
-pub const PLUGINS: &[PluginType] = &[];
-
-/// The plugin types that a plane understands, and the state of its instances.
-#[derive(Clone, Debug)]
-pub struct Registry {
-    /// The types.
-    pub types: Vec<&'static PluginType>,
-    /// The state.
-    pub states: States,
-}
-
-impl Default for Registry {
-    /// All of [`PLUGINS`].
-    fn default() -> Self {
+impl PluginType {
+    const fn of<P: Configure>() -> Self {
         Self {
-            types: PLUGINS.iter().collect(),
-            states: States,
+            name: P::NAME,
+            summary: P::SUMMARY,
+            docs: P::DOCS,
+            example: P::EXAMPLE,
+            order: P::ORDER,
+            refuses: P::REFUSES,
+            per_consumer: P::PER_CONSUMER,
+            schema: settings::schema::<P>,
+            build: settings::build::<P>,
+            references: settings::references::<P>,
         }
     }
 }
 
-/// A plugin resource, compiled.
-#[derive(Debug)]
-pub struct Instance {
-    /// Name of the resource.
-    pub name: Arc<str>,
-    /// Place in the chain.
-    pub order: i32,
-    /// The policy.
-    pub plugin: Box<dyn Plugin>,
-}
-
-/// The plugins of a route, in order.
-#[derive(Debug, Default)]
-pub struct Chain {
-    /// In the order they run.
-    pub instances: Vec<Arc<Instance>>,
-}
-
-/// Leaves something in a request for the same instance's `on_response`.
-pub type Note = Box<dyn Any + Send + Sync>;
+/// Every plugin type, in the default order of execution: cheap refusals, identity, limits, rewriting.
+pub const PLUGINS: &[PluginType] = &[];

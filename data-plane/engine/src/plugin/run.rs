@@ -1,0 +1,173 @@
+//! Runs the plugins of a request: the stage *admit*, and its mirror image on the response.
+//!
+//! The chain of the route is merged, as it runs, with the plugins of the consumer and its groups,
+//! once a plugin has found out who that is. What should have run before that moment runs right after
+//! it: late is safe, never is not. Nothing is allocated unless a plugin waits, refuses, or has a
+//! condition.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, response};
+use smallvec::SmallVec;
+
+use super::{Flow, Instance};
+use crate::{Code, Consumer, Decision, Rejection, RequestContext};
+
+/// An answer instead of forwarding.
+#[derive(Debug)]
+pub enum Answer {
+    /// Refused.
+    Reject(Rejection),
+    /// Answered; not a refusal.
+    Respond(Response<Bytes>),
+}
+
+/// Which instances ran, for [`respond`].
+#[derive(Debug, Default)]
+pub struct Ran {
+    steps: SmallVec<[Step; 8]>,
+    /// Whose plugins were merged in; two where an anonymous consumer turned out to be known.
+    consumers: SmallVec<[Arc<Consumer>; 1]>,
+}
+
+/// One instance that ran.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    /// 0 is the route's chain, n the plugins of the n-th consumer.
+    list: usize,
+    index: usize,
+}
+
+/// What a flow comes to.
+enum Verdict {
+    Continue,
+    Reject(Rejection),
+    Respond(Response<Bytes>),
+}
+
+/// Runs `on_request` in order, until one answers.
+pub async fn admit(request: &mut RequestContext) -> (Ran, Option<Answer>) {
+    let mut ran = Ran::default();
+    if request.route.chain.instances.is_empty() && request.consumer.is_none() {
+        return (ran, None);
+    }
+    // Held apart, since plugins may change all of the request.
+    let route = Arc::clone(&request.route);
+    let mut consumer: Option<Arc<Consumer>> = None;
+    let (mut chain_next, mut consumer_next) = (0, 0);
+    loop {
+        if ran.meet(request, &mut consumer) {
+            consumer_next = 0;
+        }
+        let of_chain = route.chain.instances.get(chain_next);
+        let of_consumer = consumer
+            .as_ref()
+            .and_then(|it| it.plugins.get(consumer_next));
+        let (instance, step) = match (of_chain, of_consumer) {
+            (None, None) => return (ran, None),
+            (Some(one), Some(other)) if other.cmp_place(one).is_lt() => {
+                (other, ran.step_of_consumer(&mut consumer_next))
+            }
+            (Some(one), _) => (one, Step::take(0, &mut chain_next)),
+            (None, Some(other)) => (other, ran.step_of_consumer(&mut consumer_next)),
+        };
+        if !applies(instance, request) {
+            continue;
+        }
+        ran.steps.push(step);
+        match settle(instance.plugin.on_request(request)).await {
+            Verdict::Continue => {}
+            Verdict::Respond(response) => return (ran, Some(Answer::Respond(response))),
+            Verdict::Reject(rejection) => {
+                record(request, instance, rejection.code, instance.shadow);
+                if !instance.shadow {
+                    return (ran, Some(Answer::Reject(rejection)));
+                }
+            }
+        }
+    }
+}
+
+/// Runs `on_response` of those that ran, the last one first. Also for the gateway's own answers.
+pub fn respond(ran: &Ran, request: &RequestContext, response: &mut response::Parts) {
+    for step in ran.steps.iter().rev() {
+        if let Some(instance) = ran.instance(*step, request) {
+            instance.plugin.on_response(request, response);
+        }
+    }
+}
+
+impl Ran {
+    /// Takes in the consumer's plugins if there are any and it is a new one; says whether it did.
+    fn meet(&mut self, request: &RequestContext, known: &mut Option<Arc<Consumer>>) -> bool {
+        let with_plugins = |it: &&Arc<Consumer>| !it.plugins.is_empty();
+        let Some(consumer) = request.consumer.as_ref().filter(with_plugins) else {
+            *known = None;
+            return false;
+        };
+        if known.as_ref().is_some_and(|it| Arc::ptr_eq(it, consumer)) {
+            return false;
+        }
+        *known = Some(Arc::clone(consumer));
+        self.consumers.push(Arc::clone(consumer));
+        true
+    }
+
+    fn step_of_consumer(&self, next: &mut usize) -> Step {
+        Step::take(self.consumers.len(), next)
+    }
+
+    fn instance<'a>(
+        &'a self,
+        step: Step,
+        request: &'a RequestContext,
+    ) -> Option<&'a Arc<Instance>> {
+        let list = match step.list.checked_sub(1) {
+            None => &request.route.chain.instances,
+            Some(consumer) => &self.consumers.get(consumer)?.plugins,
+        };
+        list.get(step.index)
+    }
+}
+
+impl Step {
+    const fn take(list: usize, next: &mut usize) -> Self {
+        let index = *next;
+        *next += 1;
+        Self { list, index }
+    }
+}
+
+/// Whether an instance runs. Where `when` cannot be evaluated, those that may refuse do.
+fn applies(instance: &Instance, request: &mut RequestContext) -> bool {
+    if instance.spares(request) {
+        return false;
+    }
+    let Some(when) = &instance.when else {
+        return true;
+    };
+    when.holds(request).unwrap_or_else(|| {
+        record(request, instance, Code::Internal, true);
+        instance.refuses
+    })
+}
+
+fn record(request: &mut RequestContext, instance: &Instance, code: Code, shadow: bool) {
+    request.decisions.push(Decision {
+        plugin: Arc::clone(&instance.name),
+        code,
+        shadow,
+    });
+}
+
+async fn settle(mut flow: Flow<'_>) -> Verdict {
+    loop {
+        flow = match flow {
+            Flow::Continue => return Verdict::Continue,
+            Flow::Reject(rejection) => return Verdict::Reject(rejection),
+            Flow::Respond(response) => return Verdict::Respond(*response),
+            Flow::Wait(future) => future.await,
+        };
+    }
+}
