@@ -24,6 +24,13 @@ mod spelling;
 mod state;
 mod when;
 
+mod acl;
+mod cors;
+mod headers;
+mod ip_filter;
+mod key_auth;
+mod rate_limit;
+
 #[cfg(test)]
 mod tests;
 
@@ -162,4 +169,11 @@ impl PluginType {
 }
 
 /// Every plugin type, in the default order of execution: cheap refusals, identity, limits, rewriting.
-pub const PLUGINS: &[PluginType] = &[];
+pub const PLUGINS: &[PluginType] = &[
+    PluginType::of::<ip_filter::IpFilter>(),
+    PluginType::of::<cors::Cors>(),
+    PluginType::of::<key_auth::KeyAuth>(),
+    PluginType::of::<acl::Acl>(),
+    PluginType::of::<rate_limit::RateLimit>(),
+    PluginType::of::<headers::Headers>(),
+];

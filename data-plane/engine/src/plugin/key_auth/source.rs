@@ -1,0 +1,173 @@
+//! Where in a request a key may be, and how it is hidden.
+
+use std::borrow::Cow;
+
+use http::{HeaderName, HeaderValue, header};
+use percent_encoding::percent_decode_str;
+
+use super::{Found, Settings};
+use crate::{RequestContext, plugin::InvalidSetting};
+
+/// Most names of one kind of source.
+const MAX_SOURCES: usize = 16;
+/// What a cookie's name cannot have (RFC 6265 section 4.1.1), besides controls.
+const NOT_IN_COOKIE_NAME: &[char] = &['=', ';', ',', ' ', '"', '\\'];
+
+/// Where a key may be.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    headers: Vec<HeaderName>,
+    query: Vec<Box<str>>,
+    cookies: Vec<Box<str>>,
+}
+
+impl Sources {
+    pub(super) fn compile(settings: &Settings, mistakes: &mut Vec<InvalidSetting>) -> Self {
+        let mut sources = Self::default();
+        let lists = [
+            ("headers", &settings.headers),
+            ("query", &settings.query),
+            ("cookies", &settings.cookies),
+        ];
+        for (list, names) in lists {
+            if names.len() > MAX_SOURCES {
+                let reason = format!("has more than {MAX_SOURCES} names");
+                mistakes.push(InvalidSetting::new(list, reason));
+            }
+            for (index, name) in names.iter().enumerate() {
+                if !sources.add(list, name) {
+                    let field = format!("{list}[{index}]");
+                    let reason = format!("`{name}` is not a name that can be used here");
+                    mistakes.push(InvalidSetting::new(field, reason));
+                }
+            }
+        }
+        if lists.iter().all(|(_, names)| names.is_empty()) {
+            let reason = "name at least one header, query parameter or cookie";
+            mistakes.push(InvalidSetting::new("headers", reason));
+        }
+        sources
+    }
+
+    fn add(&mut self, list: &str, name: &str) -> bool {
+        match list {
+            "headers" => match HeaderName::from_bytes(name.as_bytes()) {
+                // Hiding the key would take all cookies with it.
+                Ok(name) if name != header::COOKIE && name != header::HOST => {
+                    self.headers.push(name)
+                }
+                Ok(_) | Err(_) => return false,
+            },
+            "query" if !name.is_empty() => self.query.push(name.into()),
+            "cookies" if !name.is_empty() && !name.contains(NOT_IN_COOKIE_NAME) => {
+                self.cookies.push(name.into());
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    pub(super) fn find(&self, request: &RequestContext) -> Found {
+        let mut found = Found::None;
+        for name in &self.headers {
+            for value in request.headers.get_all(name) {
+                found.take(value.as_bytes());
+            }
+        }
+        if let Some(query) = request.query.as_deref().filter(|_| !self.query.is_empty()) {
+            for (_, value) in query.split('&').filter_map(|pair| self.parameter(pair)) {
+                found.take(&decoded(value));
+            }
+        }
+        if !self.cookies.is_empty() {
+            for line in request.headers.get_all(header::COOKIE) {
+                let pairs = line.as_bytes().split(|byte| *byte == b';');
+                for value in pairs.filter_map(|pair| self.cookie(pair)) {
+                    found.take(value);
+                }
+            }
+        }
+        found
+    }
+
+    pub(super) fn hide(&self, request: &mut RequestContext) {
+        for name in &self.headers {
+            request.headers.remove(name);
+        }
+        if !self.query.is_empty() {
+            self.hide_parameters(&mut request.query);
+        }
+        if !self.cookies.is_empty() {
+            self.hide_cookies(&mut request.headers);
+        }
+    }
+
+    /// Name and value, both still encoded, if it is one that may carry the key.
+    fn parameter<'q>(&self, pair: &'q str) -> Option<(&'q str, &'q str)> {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let plain = decoded(name);
+        let carries = self.query.iter().any(|it| it.as_bytes() == &*plain);
+        carries.then_some((name, value))
+    }
+
+    /// Its value, if it is one that may carry the key.
+    fn cookie<'c>(&self, pair: &'c [u8]) -> Option<&'c [u8]> {
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii());
+        let unquoted = value
+            .strip_prefix(b"\"")
+            .and_then(|it| it.strip_suffix(b"\""));
+        let carries = self.cookies.iter().any(|it| it.as_bytes() == name);
+        carries.then_some(unquoted.unwrap_or(value))
+    }
+
+    fn hide_parameters(&self, query: &mut Option<String>) {
+        let Some(text) = query.as_deref() else {
+            return;
+        };
+        let stays = |pair: &&str| self.parameter(pair).is_none();
+        if text.split('&').all(|pair| stays(&pair)) {
+            return;
+        }
+        let kept: Vec<&str> = text.split('&').filter(stays).collect();
+        *query = (!kept.is_empty()).then(|| kept.join("&"));
+    }
+
+    fn hide_cookies(&self, headers: &mut http::HeaderMap) {
+        let carries = |line: &HeaderValue| {
+            let mut pairs = line.as_bytes().split(|byte| *byte == b';');
+            pairs.any(|pair| self.cookie(pair).is_some())
+        };
+        if !headers.get_all(header::COOKIE).iter().any(carries) {
+            return;
+        }
+        let mut kept: Vec<u8> = Vec::new();
+        for line in headers.get_all(header::COOKIE) {
+            for pair in line.as_bytes().split(|byte| *byte == b';') {
+                let pair_text = pair.trim_ascii();
+                if pair_text.is_empty() || self.cookie(pair).is_some() {
+                    continue;
+                }
+                if !kept.is_empty() {
+                    kept.extend_from_slice(b"; ");
+                }
+                kept.extend_from_slice(pair_text);
+            }
+        }
+        headers.remove(header::COOKIE);
+        if let Ok(value) = HeaderValue::from_bytes(&kept)
+            && !kept.is_empty()
+        {
+            headers.insert(header::COOKIE, value);
+        }
+    }
+}
+
+/// As in a form: `+` is a space, `%2B` a plus. Allocates only where something is encoded.
+fn decoded(text: &str) -> Cow<'_, [u8]> {
+    if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        return Cow::Owned(percent_decode_str(&spaced).collect());
+    }
+    percent_decode_str(text).into()
+}
