@@ -68,9 +68,9 @@ Counts requests by `key` and refuses those over any of `limits` with 429, code `
 `Retry-After`. All limits are checked before any is charged: a refused request costs nothing.
 
 Each limit is a bucket (GCRA): it holds `burst` requests, starts full and is refilled evenly, `requests`
-in `per`. So 60 in `1m` lets 60 through at once and then one each second. What belongs to one key is
-shared by all routes that the plugin applies to, and by all cores of a node; every node counts for
-itself. Counts survive configuration changes, changed limits included: what was used up of a window
+in `per`. So 60 in `1m` lets 60 through at once and then one each second, which makes up to 119 in the
+first minute; a smaller `burst` makes it stricter. What belongs to one key is shared by all routes that
+the plugin applies to, and by all cores of a node; every node counts for itself. Counts survive configuration changes, changed limits included: what was used up of a window
 stays used up for the same time.
 
 `key` says whose requests count together: `consumer`, `credential`, `client_address`, `route`, `service`,

@@ -14,6 +14,9 @@ use smallvec::SmallVec;
 use super::{Flow, Instance};
 use crate::{Code, Consumer, Decision, Rejection, RequestContext};
 
+#[cfg(test)]
+mod tests;
+
 /// An answer instead of forwarding.
 #[derive(Debug)]
 pub enum Answer {

@@ -54,12 +54,15 @@ fn read<S: DeserializeOwned + JsonSchema>(text: &str) -> Result<S, Vec<InvalidSe
             Ok(_) => break,
             Err(error) => error,
         };
-        let path: Vec<Segment> = error.path().iter().cloned().collect();
+        let mut path: Vec<Segment> = error.path().iter().cloned().collect();
         let reason = error.into_inner().to_string();
-        let Some((path, reason)) = place(path, reason, &mistakes) else {
-            break;
-        };
-        mistakes.push(InvalidSetting::new(written(&path), reason));
+        let mistake = describe(&mut path, reason);
+        let is_new = !mistakes
+            .iter()
+            .any(|known| is_within(&known.field, &mistake.field));
+        if is_new {
+            mistakes.push(mistake);
+        }
         if !take_out(&mut value, &path) {
             break;
         }
@@ -67,31 +70,33 @@ fn read<S: DeserializeOwned + JsonSchema>(text: &str) -> Result<S, Vec<InvalidSe
     Err(mistakes)
 }
 
-/// Where and what the mistake is; none for the absence of something that was taken out.
-fn place(
-    mut path: Vec<Segment>,
-    reason: String,
-    mistakes: &[InvalidSetting],
-) -> Option<(Vec<Segment>, String)> {
+/// What is wrong, for people. The path becomes that of what must be taken out.
+fn describe(path: &mut Vec<Segment>, reason: String) -> InvalidSetting {
     // Serde names the field between the first backticks, and then those it knows.
     let mut names = reason.split('`').skip(1).step_by(2);
+    let key = names.next().unwrap_or_default().to_owned();
+    if reason.starts_with("missing field") {
+        let container = path.clone();
+        path.push(Segment::Map { key });
+        let field = written(path);
+        *path = container;
+        return InvalidSetting::new(field, "is required");
+    }
     if reason.starts_with("unknown field") {
-        let key = names.next()?.to_owned();
         let hint = nearest(&key, names).map(|known| format!("; `{known}` is one"));
         if !matches!(path.last(), Some(Segment::Map { key: last }) if *last == key) {
             path.push(Segment::Map { key });
         }
         let hint = hint.unwrap_or_default();
-        return Some((path, format!("not a known field{hint}")));
+        return InvalidSetting::new(written(path), format!("not a known field{hint}"));
     }
-    if reason.starts_with("missing field") {
-        let key = names.next()?.to_owned();
-        path.push(Segment::Map { key });
-        let field = written(&path);
-        let known = mistakes.iter().any(|mistake| mistake.field == field);
-        return (!known).then(|| (path, "is required".to_owned()));
-    }
-    Some((path, reason))
+    InvalidSetting::new(written(path), reason)
+}
+
+/// Whether one path is the other, or below it.
+fn is_within(below: &str, above: &str) -> bool {
+    let rest = below.strip_prefix(above);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// As `limits[0].requests`.
@@ -112,23 +117,27 @@ fn written(path: &[Segment]) -> String {
     text
 }
 
-/// Removes what is at the path; says whether there was something. Items of lists are removed with
-/// their list, so that the places of the others stay true.
+/// Removes the field at the path, or the one whose list has it: without an item, the places of the
+/// others would no longer be true. Says whether there was something.
 fn take_out(value: &mut Value, path: &[Segment]) -> bool {
-    let Some((Segment::Map { key }, rest)) = path.split_first() else {
+    let is_field = |segment: &Segment| matches!(segment, Segment::Map { .. });
+    let Some(last) = path.iter().rposition(is_field) else {
         return false;
     };
-    let Some(object) = value.as_object_mut() else {
-        return false;
-    };
-    let below = object.get_mut(key);
-    if let Some(below) = below
-        && rest
-            .iter()
-            .all(|segment| matches!(segment, Segment::Map { .. }))
-        && take_out(below, rest)
-    {
-        return true;
+    let mut place = value;
+    for segment in &path[..last] {
+        let below = match segment {
+            Segment::Map { key } => place.get_mut(key),
+            Segment::Seq { index } => place.get_mut(index),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        };
+        let Some(below) = below else {
+            return false;
+        };
+        place = below;
     }
-    object.remove(key).is_some()
+    match (&path[last], place.as_object_mut()) {
+        (Segment::Map { key }, Some(object)) => object.remove(key).is_some(),
+        _ => false,
+    }
 }

@@ -7,26 +7,37 @@ use std::{
 };
 
 use cel::{
-    Context, Env, ExecutionError, Program, Value,
+    Context, Env, ExecutionError, Value,
     common::{
+        ast::IdedExpr,
         types::{CelList, CelMap, CelMapKey, CelNull, CelString},
         value::Val,
     },
 };
 use http::HeaderMap;
 
+use self::pattern::Pattern;
 use crate::{Consumer, RequestContext};
+
+mod pattern;
+#[cfg(test)]
+mod tests;
 
 /// Longest expression.
 const MAX_BYTES: usize = 4096;
 
 /// The standard functions. Making them takes long, so it is done once.
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    pattern::declare(&mut env);
+    Arc::new(env)
+});
 
 /// A condition.
 pub(super) struct When {
     source: Box<str>,
-    program: Program,
+    expression: IdedExpr,
+    patterns: Vec<Pattern>,
     /// Whether `headers` occurs in it; only then are they put in a map.
     reads_headers: bool,
 }
@@ -40,9 +51,13 @@ impl When {
         if source.len() > MAX_BYTES {
             return Err(format!("is longer than {MAX_BYTES} bytes"));
         }
-        let program = ENV.compile(source).map_err(|error| error.to_string())?;
+        let parsed = ENV.parser().parse(source);
+        let mut expression = parsed.map_err(|error| error.to_string())?;
+        let mut patterns = Vec::new();
+        pattern::extract(&mut expression, &mut patterns)?;
         let when = Self {
-            program,
+            expression,
+            patterns,
             reads_headers: source.contains("headers"),
             source: source.into(),
         };
@@ -107,7 +122,11 @@ impl When {
         let mut context = Context::with_env(Arc::clone(&ENV));
         context.add_variable_as_val("request", Box::new(sight.map(headers)));
         context.add_variable_as_val("consumer", consumer_value(consumer));
-        self.program.execute(&context)
+        for (index, pattern) in self.patterns.iter().enumerate() {
+            let name = pattern::variable(index);
+            context.add_variable_as_val(name, Box::new(pattern.clone()));
+        }
+        Value::resolve(&self.expression, &context)
     }
 }
 

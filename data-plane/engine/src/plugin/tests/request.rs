@@ -98,7 +98,7 @@ pub(crate) fn consumer(name: &str, groups: &[&str]) -> Consumer {
 
 /// A request, and what the gateway it is sent to knows.
 pub(crate) struct Request {
-    context: RequestContext,
+    pub(crate) context: RequestContext,
     consumers: Consumers,
 }
 
