@@ -1,6 +1,25 @@
 //! Resources to snapshot: the only conversion in the system.
+//!
+//! It is total. A resource with a mistake is treated as refused: it is left out, and what needs it is
+//! closed, for that scope only, so that a route is never served with less than was asked for. The
+//! control plane commits nothing that has mistakes; a node publishes what is left and reports them.
 
-use crate::{CompileError, ResourceSet, Snapshot, plugin::Registry};
+mod certificate;
+mod check;
+mod consumer;
+mod field;
+mod plugin;
+mod route;
+mod service;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+use std::collections::BTreeSet;
+
+use gatewright_proto::{Key, Kind};
+
+use crate::{CompileError, Held, ResourceSet, Snapshot, plugin::Registry};
 
 /// What came of a compilation. Always a snapshot: what has errors, and what needs it, is closed in it.
 #[derive(Debug)]
@@ -13,10 +32,112 @@ pub struct Compiled {
 
 /// Compiles a set. `previous` lends what has not changed: plugin instances, parsed certificates.
 pub fn compile(
-    _revision: u64,
-    _set: &ResourceSet,
-    _registry: &Registry,
-    _previous: Option<&Snapshot>,
+    revision: u64,
+    set: &ResourceSet,
+    registry: &Registry,
+    previous: Option<&Snapshot>,
 ) -> Compiled {
-    unimplemented!()
+    let mut compiler = Compiler {
+        set,
+        registry,
+        previous,
+        errors: Vec::new(),
+        bad: set.refused.keys().cloned().collect(),
+    };
+    compiler.check_all();
+    let upstreams = compiler.upstreams();
+    let services = compiler.services(&upstreams);
+    let plugins = compiler.plugins();
+    let consumers = compiler.consumers(&plugins);
+    let (routes, router) = compiler.routes(&services, &plugins);
+    let certificates = compiler.certificates();
+    let mut errors = compiler.errors;
+    errors.sort_by(|one, other| (&one.key, &one.field).cmp(&(&other.key, &other.field)));
+    errors.dedup();
+    let snapshot = Snapshot {
+        revision,
+        routes,
+        services: services.list,
+        consumers,
+        certificates,
+        plugins: plugins.by_name(),
+        router,
+    };
+    Compiled { snapshot, errors }
+}
+
+/// A compilation under way.
+struct Compiler<'a> {
+    set: &'a ResourceSet,
+    registry: &'a Registry,
+    previous: Option<&'a Snapshot>,
+    errors: Vec<CompileError>,
+    /// What has mistakes, or was refused before.
+    bad: BTreeSet<Key>,
+}
+
+impl<'a> Compiler<'a> {
+    /// Reports a mistake. The resource is refused.
+    fn add(&mut self, key: &Key, mistake: Mistake) {
+        self.errors.push(CompileError {
+            key: key.clone(),
+            field: mistake.field,
+            code: mistake.code,
+            reason: mistake.reason,
+        });
+        self.bad.insert(key.clone());
+    }
+
+    fn add_all(&mut self, key: &Key, mistakes: Vec<Mistake>) {
+        for mistake in mistakes {
+            self.add(key, mistake);
+        }
+    }
+
+    fn is_bad(&self, key: &Key) -> bool {
+        self.bad.contains(key)
+    }
+
+    /// All resources held of a kind, in order of name.
+    fn held(&self, kind: Kind) -> impl Iterator<Item = (&'a Key, &'a Held)> + use<'a> {
+        let from = Key::new(kind, "");
+        self.set
+            .held
+            .range(from..)
+            .take_while(move |(key, _)| key.kind == kind)
+    }
+
+    /// Whether a resource is there and in force, without mistakes.
+    fn is_enabled(&self, kind: Kind, name: &str) -> bool {
+        let key = Key::new(kind, name);
+        let held = self.set.held.get(&key);
+        !self.is_bad(&key) && held.is_some_and(|held| held.resource.enabled())
+    }
+}
+
+/// One mistake in the resource at hand.
+struct Mistake {
+    field: String,
+    code: &'static str,
+    reason: String,
+}
+
+impl Mistake {
+    fn new(field: impl Into<String>, code: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            code,
+            reason: reason.into(),
+        }
+    }
+
+    /// A value that is not allowed.
+    fn value(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::new(field, "invalid_value", reason)
+    }
+
+    /// A value that must be there.
+    fn required(field: impl Into<String>) -> Self {
+        Self::new(field, "required", "is required")
+    }
 }

@@ -1,6 +1,15 @@
-//! Which resources a resource refers to.
+//! Which resources a resource refers to. Compilation refuses references to what is not there, and
+//! the admin API refuses to delete what is still referred to.
 
-use gatewright_proto::{Key, Resource};
+use gatewright_proto::{
+    Key, Kind, Resource,
+    v1::{Attach, Plugin, attach::To},
+};
+
+use crate::plugin::Registry;
+
+/// What stands before the name of a secret in a field that takes either a value or a secret.
+pub(crate) const SECRET: &str = "secret:";
 
 /// That a field names another resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +20,60 @@ pub struct Reference {
     pub key: Key,
 }
 
-/// All references of a resource, those in a plugin's settings included.
-pub fn references(_resource: &Resource) -> Vec<Reference> {
-    Vec::new()
+impl Reference {
+    /// The field names this resource.
+    pub fn new(field: impl Into<String>, kind: Kind, name: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            key: Key::new(kind, name),
+        }
+    }
+}
+
+/// All references of a resource, those in a plugin's settings included, in order of field.
+pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
+    let one = |field: &str, kind, name: &str| {
+        let given = !name.is_empty();
+        Vec::from_iter(given.then(|| Reference::new(field, kind, name)))
+    };
+    match resource {
+        Resource::Service(service) => one("upstream", Kind::Upstream, &service.upstream),
+        Resource::Route(route) => one("service", Kind::Service, &route.service),
+        Resource::Target(target) => one("upstream", Kind::Upstream, &target.upstream),
+        Resource::Consumer(consumer) => {
+            let group = |(place, name): (usize, &String)| {
+                Reference::new(format!("groups[{place}]"), Kind::ConsumerGroup, name)
+            };
+            consumer.groups.iter().enumerate().map(group).collect()
+        }
+        Resource::Credential(credential) => one("consumer", Kind::Consumer, &credential.consumer),
+        Resource::Plugin(plugin) => of_plugin(plugin, registry),
+        Resource::Certificate(certificate) => {
+            let secret = certificate.private_key.strip_prefix(SECRET);
+            one("private_key", Kind::Secret, secret.unwrap_or_default())
+        }
+        Resource::Upstream(_) | Resource::ConsumerGroup(_) | Resource::Secret(_) => Vec::new(),
+    }
+}
+
+fn of_plugin(plugin: &Plugin, registry: &Registry) -> Vec<Reference> {
+    let attach = plugin
+        .attach
+        .iter()
+        .filter_map(|to| of_attach("attach", to));
+    let except = plugin.except.iter().enumerate();
+    let except = except.filter_map(|(place, to)| of_attach(&format!("except[{place}]"), to));
+    let settings = registry.references(plugin);
+    attach.chain(except).chain(settings).collect()
+}
+
+fn of_attach(field: &str, attach: &Attach) -> Option<Reference> {
+    let (form, kind, name) = match attach.to.as_ref()? {
+        To::Global(_) => return None,
+        To::Service(name) => ("service", Kind::Service, name),
+        To::Route(name) => ("route", Kind::Route, name),
+        To::Consumer(name) => ("consumer", Kind::Consumer, name),
+        To::ConsumerGroup(name) => ("consumer_group", Kind::ConsumerGroup, name),
+    };
+    Some(Reference::new(format!("{field}.{form}"), kind, name))
 }

@@ -1,11 +1,32 @@
 //! Host, then path, then method and headers, to a route.
+//!
+//! All routes stand in one total order; the first that matches the request wins:
+//!
+//! 1. host: exact, then wildcards (more labels first), then any;
+//! 2. path: exact, then templates (at the first segment that differs a literal goes before a
+//!    parameter), then regular expressions, then prefixes (more segments first), then any;
+//! 3. routes with methods before routes without;
+//! 4. more header matches before fewer;
+//! 5. name.
+//!
+//! What a route asks of method and headers never hides a route behind it: the search goes on, to less
+//! specific paths and hosts too. The index makes the search independent of the number of routes: hosts, exact
+//! paths and prefixes are hashed, templates are a tree of segments. Only regular expressions are tried in turn.
 
-use std::sync::Arc;
+mod index;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, Method};
 use smallvec::SmallVec;
 
-use crate::Route;
+use index::{PathIndex, Search};
+pub(crate) use rule::{HeaderRule, Host, PathRule, Rule, ValueRule};
+
+use crate::{Route, path::Parameter};
 
 /// What a request is matched by.
 #[derive(Debug)]
@@ -28,7 +49,7 @@ pub struct Matched<'s> {
     /// Bytes of the path that `prefix` matched; 0 for other forms.
     pub prefix_bytes: usize,
     /// Parameters of the template: name and byte range in the path.
-    pub parameters: SmallVec<[(Arc<str>, std::ops::Range<usize>); 4]>,
+    pub parameters: SmallVec<[Parameter; 4]>,
 }
 
 /// Why no route was found.
@@ -42,10 +63,64 @@ pub enum Miss {
 
 /// The index over all routes.
 #[derive(Debug, Default)]
-pub(crate) struct Router;
+pub(crate) struct Router {
+    exact: HashMap<Box<str>, PathIndex>,
+    /// By what follows `*.`.
+    wildcards: HashMap<Box<str>, PathIndex>,
+    any: PathIndex,
+}
+
+/// Two routes whose order is decided only by their names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous {
+    /// The one that wins.
+    pub(crate) first: Arc<str>,
+    /// The one that is never reached by what both match.
+    pub(crate) second: Arc<str>,
+}
 
 impl Router {
-    pub(crate) fn find<'s>(&'s self, _query: &Query<'_>) -> Result<Matched<'s>, Miss> {
-        Err(Miss::NoRoute)
+    /// Indexes the rules, and reports pairs whose order is decided only by name.
+    pub(crate) fn build(mut rules: Vec<Rule>) -> (Self, Vec<Ambiguous>) {
+        rules.sort_by(Rule::cmp_place);
+        let mut router = Self::default();
+        let mut ambiguous = Vec::new();
+        for rule in rules {
+            let rule = Arc::new(rule);
+            if rule.hosts.is_empty() {
+                router.any.insert(&rule, &mut ambiguous);
+            }
+            for host in &rule.hosts {
+                let index = match host {
+                    Host::Exact(name) => router.exact.entry(name.clone()).or_default(),
+                    Host::Wildcard(suffix) => router.wildcards.entry(suffix.clone()).or_default(),
+                };
+                index.insert(&rule, &mut ambiguous);
+            }
+        }
+        ambiguous.dedup();
+        (router, ambiguous)
+    }
+
+    pub(crate) fn find<'s>(&'s self, query: &Query<'_>) -> Result<Matched<'s>, Miss> {
+        let mut search = Search::new(query);
+        if let Some(found) = self
+            .exact
+            .get(query.host)
+            .and_then(|it| it.find(&mut search))
+        {
+            return Ok(found);
+        }
+        if !self.wildcards.is_empty() {
+            let mut rest = query.host;
+            while let Some((_, parent)) = rest.split_once('.') {
+                let index = self.wildcards.get(parent);
+                if let Some(found) = index.and_then(|it| it.find(&mut search)) {
+                    return Ok(found);
+                }
+                rest = parent;
+            }
+        }
+        self.any.find(&mut search).ok_or_else(|| search.miss())
     }
 }

@@ -3,8 +3,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use gatewright_proto::v1;
-use http::{HeaderValue, Method, StatusCode};
+use gatewright_proto::{Version, v1};
+use http::{HeaderValue, StatusCode};
 
 use crate::{
     Matched, Miss, Query,
@@ -25,10 +25,25 @@ pub struct Snapshot {
     pub consumers: Consumers,
     /// Certificates towards clients, in order of name.
     pub certificates: Vec<Arc<Certificate>>,
+    /// Enabled plugins that compiled, by name: what the next compilation takes over.
+    pub plugins: HashMap<Arc<str>, Arc<Instance>>,
     pub(crate) router: Router,
 }
 
 impl Snapshot {
+    /// The configuration of a node that has none: every request gets 404.
+    pub fn empty() -> Self {
+        Self {
+            revision: 0,
+            routes: Vec::new(),
+            services: Vec::new(),
+            consumers: Consumers::default(),
+            certificates: Vec::new(),
+            plugins: HashMap::new(),
+            router: Router::default(),
+        }
+    }
+
     /// Which route this request takes.
     ///
     /// # Errors
@@ -218,11 +233,10 @@ pub struct Credential {
 pub struct Certificate {
     /// Its name.
     pub name: Arc<str>,
+    /// Content version of the resource, and of the secret that its key is in.
+    pub versions: (Version, Option<Version>),
     /// Names it is picked for, in lower case, exact or `*.example.com`.
     pub hosts: Vec<Box<str>>,
     /// Chain and key, ready for TLS.
     pub certified: Arc<rustls::sign::CertifiedKey>,
 }
-
-/// Methods that a route is limited to; empty is any.
-pub(crate) type Methods = Vec<Method>;

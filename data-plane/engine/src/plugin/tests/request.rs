@@ -251,12 +251,8 @@ impl Request {
 
 fn snapshot(consumers: Consumers) -> Snapshot {
     Snapshot {
-        revision: 1,
-        routes: Vec::new(),
-        services: Vec::new(),
         consumers,
-        certificates: Vec::new(),
-        router: Default::default(),
+        ..Snapshot::empty()
     }
 }
 

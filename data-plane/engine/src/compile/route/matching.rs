@@ -1,0 +1,149 @@
+//! What a route asks of a request, read from its resource.
+
+use gatewright_proto::v1::{self, path_match::Form, value_match::Form as ValueForm};
+use http::{HeaderName, HeaderValue, Method};
+use regex::{Regex, RegexBuilder};
+
+use super::{Mistake, field};
+use crate::{
+    path::{Template, normalize},
+    route::{HeaderRule, Host, PathRule, ValueRule},
+};
+
+/// Most entries of one list.
+const MAX_ENTRIES: usize = 256;
+/// Largest compiled regular expression, in bytes.
+const MAX_REGEX_BYTES: usize = 256 * 1024;
+
+fn bounded<T>(at: &str, list: &[T], mistakes: &mut Vec<Mistake>) {
+    if list.len() > MAX_ENTRIES {
+        let reason = format!("{} entries; at most {MAX_ENTRIES}", list.len());
+        mistakes.push(Mistake::value(at, reason));
+    }
+}
+
+pub(super) fn hosts(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Vec<Host> {
+    bounded("hosts", &route.hosts, mistakes);
+    let mut hosts = Vec::new();
+    for (place, text) in route.hosts.iter().enumerate() {
+        match field::host(text) {
+            Ok(host) if hosts.contains(&host) => {
+                let reason = format!("`{text}` is there twice");
+                mistakes.push(Mistake::value(format!("hosts[{place}]"), reason));
+            }
+            Ok(host) => hosts.push(host),
+            Err(reason) => mistakes.push(Mistake::value(format!("hosts[{place}]"), reason)),
+        }
+    }
+    hosts
+}
+
+pub(super) fn paths(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Vec<PathRule> {
+    bounded("paths", &route.paths, mistakes);
+    let mut paths = Vec::new();
+    for (place, path) in route.paths.iter().enumerate() {
+        match path_rule(path) {
+            Ok(rule) => paths.push(rule),
+            Err(reason) => mistakes.push(Mistake::value(format!("paths[{place}]"), reason)),
+        }
+    }
+    paths
+}
+
+fn path_rule(path: &v1::PathMatch) -> Result<PathRule, String> {
+    let normal = |text: &String| match normalize(text) {
+        Ok(normal) if normal == *text => Ok(()),
+        Ok(normal) => Err(format!(
+            "`{text}` is not in the normalised form, `{normal}`"
+        )),
+        Err(invalid) => Err(format!("`{text}`: {invalid}")),
+    };
+    match &path.form {
+        None => Err("must be one of `exact`, `prefix`, `template` and `regex`".to_owned()),
+        Some(Form::Exact(text)) => normal(text).map(|()| PathRule::Exact(text.as_str().into())),
+        Some(Form::Prefix(text)) => {
+            normal(text)?;
+            Ok(PathRule::Prefix(text.trim_end_matches('/').into()))
+        }
+        Some(Form::Template(text)) => Template::parse_match(text)
+            .map(PathRule::Template)
+            .map_err(|invalid| format!("`{text}`: {invalid}")),
+        Some(Form::Regex(text)) => anchored(text).map(PathRule::Regex),
+    }
+}
+
+fn anchored(text: &str) -> Result<Regex, String> {
+    // Checked by itself first, so that `a)|(b` cannot get out of the group.
+    Regex::new(text).map_err(|error| format!("`{text}` is not a regular expression: {error}"))?;
+    RegexBuilder::new(&format!("^(?:{text})$"))
+        .size_limit(MAX_REGEX_BYTES)
+        .build()
+        .map_err(|error| format!("`{text}`: {error}"))
+}
+
+pub(super) fn methods(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Box<[Method]> {
+    bounded("methods", &route.methods, mistakes);
+    let mut methods = Vec::new();
+    for (place, text) in route.methods.iter().enumerate() {
+        let upper = !text.bytes().any(|byte| byte.is_ascii_lowercase());
+        match Method::from_bytes(text.as_bytes()) {
+            Ok(method) if upper => methods.push(method),
+            _ => {
+                let reason = format!("`{text}` is not a method; as `GET`");
+                mistakes.push(Mistake::value(format!("methods[{place}]"), reason));
+            }
+        }
+    }
+    methods.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    methods.dedup();
+    methods.into()
+}
+
+pub(super) fn headers(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Box<[HeaderRule]> {
+    bounded("headers", &route.headers, mistakes);
+    let mut headers = Vec::new();
+    for (place, header) in route.headers.iter().enumerate() {
+        let name = HeaderName::from_bytes(header.name.as_bytes());
+        if name.is_err() {
+            let reason = format!("`{}` is not a header name", header.name);
+            mistakes.push(Mistake::value(format!("headers[{place}].name"), reason));
+        }
+        let value = value_rule(header);
+        match (name, value) {
+            (Ok(name), Ok(value)) => headers.push(HeaderRule { name, value }),
+            (_, Err(reason)) => {
+                mistakes.push(Mistake::value(format!("headers[{place}].value"), reason));
+            }
+            (Err(_), Ok(_)) => {}
+        }
+    }
+    headers.into()
+}
+
+fn value_rule(header: &v1::HeaderMatch) -> Result<ValueRule, String> {
+    match header.value.as_ref().and_then(|value| value.form.as_ref()) {
+        None | Some(ValueForm::Present(true)) => Ok(ValueRule::Present),
+        Some(ValueForm::Present(false)) => Ok(ValueRule::Absent),
+        Some(ValueForm::Exact(text)) => HeaderValue::from_str(text)
+            .map(ValueRule::Exact)
+            .map_err(|_| format!("`{text}` is not a value that a header can have")),
+        Some(ValueForm::Regex(text)) => anchored(text).map(ValueRule::Regex),
+    }
+}
+
+pub(super) fn upgrades(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Vec<Box<str>> {
+    bounded("upgrades", &route.upgrades, mistakes);
+    let mut upgrades = Vec::new();
+    for (place, text) in route.upgrades.iter().enumerate() {
+        // A protocol is a token, as a header name is. HTTP itself is not switched to this way.
+        let token = HeaderName::from_bytes(text.as_bytes()).is_ok();
+        let lower = text.to_ascii_lowercase();
+        if token && lower != "h2c" && lower != "http" {
+            upgrades.push(lower.into());
+        } else {
+            let reason = format!("`{text}` is not a protocol to switch to; as `websocket`");
+            mistakes.push(Mistake::value(format!("upgrades[{place}]"), reason));
+        }
+    }
+    upgrades
+}

@@ -1,0 +1,234 @@
+//! Services.
+
+use std::{collections::HashMap, sync::Arc};
+
+use gatewright_proto::{
+    Key, Kind, Resource,
+    v1::{self, Balancer, Protocol},
+};
+use http::Uri;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use super::{
+    Compiler, Mistake, field,
+    upstream::{DNS_REFRESH_MS, Upstreams, WEIGHT},
+};
+use crate::{Service, Target, Tls, Upstream, path::normalize};
+
+const CONNECT_TIMEOUT_MS: u32 = 5_000;
+const REQUEST_TIMEOUT_MS: u32 = 15_000;
+const IDLE_TIMEOUT_MS: u32 = 300_000;
+
+/// Compiled services.
+pub(super) struct Services {
+    /// In force, in order of name.
+    pub(super) list: Vec<Arc<Service>>,
+    /// All that are known, by name.
+    pub(super) by_name: HashMap<String, State>,
+}
+
+/// What a route finds when it looks for its service.
+#[derive(Clone)]
+pub(super) enum State {
+    Ready(Arc<Service>),
+    Disabled,
+    Closed,
+}
+
+/// What a `url` says.
+struct Url {
+    secure: bool,
+    host: Box<str>,
+    port: u16,
+    base_path: Box<str>,
+}
+
+impl Compiler<'_> {
+    pub(super) fn services(&mut self, upstreams: &Upstreams) -> Services {
+        let mut services = Services {
+            list: Vec::new(),
+            by_name: HashMap::new(),
+        };
+        for (key, held) in self.held(Kind::Service) {
+            let Resource::Service(service) = &*held.resource else {
+                continue;
+            };
+            let state = match self.service(key, service, upstreams, services.list.len()) {
+                None => State::Closed,
+                Some(_) if !held.resource.enabled() => State::Disabled,
+                Some(compiled) => {
+                    let compiled = Arc::new(compiled);
+                    services.list.push(Arc::clone(&compiled));
+                    State::Ready(compiled)
+                }
+            };
+            services.by_name.insert(key.name.clone(), state);
+        }
+        services
+    }
+
+    /// None where it, or the upstream it needs, has mistakes.
+    fn service(
+        &mut self,
+        key: &Key,
+        service: &v1::Service,
+        upstreams: &Upstreams,
+        index: usize,
+    ) -> Option<Service> {
+        let mut mistakes = Vec::new();
+        let connect = service.connect_timeout_ms;
+        field::within("connect_timeout_ms", connect, 1..=60_000, &mut mistakes);
+        let protocol = Protocol::try_from(service.protocol);
+        if protocol.is_err() {
+            let reason = format!("`{}` is not a protocol known here", service.protocol);
+            mistakes.push(Mistake::value("protocol", reason));
+        }
+        let url = destination(service, &mut mistakes);
+        check_tls(service.tls.as_ref(), url.as_ref(), &mut mistakes);
+        self.add_all(key, mistakes);
+        if self.is_bad(key) {
+            return None;
+        }
+        let secure = url.as_ref().map_or(service.tls.is_some(), |url| url.secure);
+        let (upstream, base_path) = match url {
+            Some(url) => (of_url(&key.name, &url), url.base_path),
+            None => {
+                let upstream = upstreams.get(&service.upstream)?.clone()?;
+                (upstream, service.path.trim_end_matches('/').into())
+            }
+        };
+        Some(Service {
+            name: key.name.as_str().into(),
+            index,
+            upstream,
+            base_path,
+            protocol: protocol.unwrap_or_default(),
+            tls: secure.then(|| Arc::new(tls(service.tls.as_ref()))),
+            connect_timeout_ms: connect.unwrap_or(CONNECT_TIMEOUT_MS),
+            request_timeout_ms: service.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS),
+            idle_timeout_ms: service.idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS),
+        })
+    }
+}
+
+/// Checks that there is exactly one of `url` and `upstream`, and reads the URL.
+fn destination(service: &v1::Service, mistakes: &mut Vec<Mistake>) -> Option<Url> {
+    match (service.url.is_empty(), service.upstream.is_empty()) {
+        (true, true) => {
+            mistakes.push(Mistake::new(
+                "url",
+                "required",
+                "either `url` or `upstream` is required",
+            ));
+        }
+        (false, false) => {
+            let reason = "`url` and `upstream` exclude each other";
+            mistakes.push(Mistake::value("upstream", reason));
+        }
+        _ => {}
+    }
+    if !service.path.is_empty() {
+        if !service.url.is_empty() {
+            let reason = "belongs to `upstream`; with `url` it is the URL's path";
+            mistakes.push(Mistake::value("path", reason));
+        }
+        let normal = normalize(&service.path).is_ok_and(|normal| normal == service.path);
+        if !normal {
+            let reason = format!("`{}` is not a path in its normalised form", service.path);
+            mistakes.push(Mistake::value("path", reason));
+        }
+    }
+    if service.url.is_empty() {
+        return None;
+    }
+    match url(&service.url) {
+        Ok(url) => Some(url),
+        Err(reason) => {
+            mistakes.push(Mistake::value("url", reason));
+            None
+        }
+    }
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    let wrong = |what: &str| format!("`{text}` {what}; as `http://host:port/base/path`");
+    let uri: Uri = text.parse().map_err(|_| wrong("is not a URL"))?;
+    let secure = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err(wrong("has a scheme other than http and https")),
+    };
+    let authority = uri.authority().ok_or_else(|| wrong("has no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(wrong("has user information, which is not sent"));
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return Err(wrong("has a query or fragment"));
+    }
+    if !field::is_host(authority.host()) {
+        return Err(wrong("has a host that is not one"));
+    }
+    let port = match (authority.port_u16(), secure) {
+        (Some(0), _) => return Err(wrong("has port 0")),
+        (Some(port), _) => port,
+        (None, _) if authority.as_str().len() != authority.host().len() => {
+            return Err(wrong("has a port that is not one"));
+        }
+        (None, true) => 443,
+        (None, false) => 80,
+    };
+    let path =
+        normalize(uri.path()).map_err(|invalid| wrong(&format!("has a bad path ({invalid})")))?;
+    Ok(Url {
+        secure,
+        host: field::bare(authority.host()),
+        port,
+        base_path: path.trim_end_matches('/').into(),
+    })
+}
+
+/// The upstream of a service with a `url`.
+fn of_url(service: &str, url: &Url) -> Arc<Upstream> {
+    Arc::new(Upstream {
+        name: format!("url:{service}").into(),
+        balancer: Balancer::RoundRobin,
+        dns_refresh_ms: DNS_REFRESH_MS,
+        targets: vec![Target {
+            name: "url".into(),
+            host: url.host.clone(),
+            port: url.port,
+            weight: WEIGHT,
+        }],
+    })
+}
+
+fn check_tls(tls: Option<&v1::UpstreamTls>, url: Option<&Url>, mistakes: &mut Vec<Mistake>) {
+    let Some(tls) = tls else { return };
+    if url.is_some_and(|url| !url.secure) {
+        mistakes.push(Mistake::value("tls", "the URL is `http`; write `https`"));
+    }
+    if !tls.server_name.is_empty() && !field::is_host(&tls.server_name) {
+        let reason = format!("`{}` is not a host name", tls.server_name);
+        mistakes.push(Mistake::value("tls.server_name", reason));
+    }
+    if !tls.ca_certificates.is_empty() {
+        let certificates: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(tls.ca_certificates.as_bytes()).collect();
+        if certificates.is_ok_and(|list| list.is_empty()) || !tls.ca_certificates.contains("BEGIN")
+        {
+            mistakes.push(Mistake::value(
+                "tls.ca_certificates",
+                "has no certificate in PEM",
+            ));
+        }
+    }
+}
+
+fn tls(tls: Option<&v1::UpstreamTls>) -> Tls {
+    let text = |field: &str| (!field.is_empty()).then(|| field.into());
+    Tls {
+        verify: tls.and_then(|tls| tls.verify).unwrap_or(true),
+        server_name: tls.and_then(|tls| text(&tls.server_name)),
+        ca_certificates: tls.and_then(|tls| text(&tls.ca_certificates)),
+    }
+}

@@ -1,0 +1,193 @@
+use gatewright_proto::{Kind, Resource};
+use serde_json::{Value, json};
+
+use crate::{Action, ResourceSet, compile, plugin::Registry};
+
+fn set(resources: &[(Kind, Value)]) -> ResourceSet {
+    let read =
+        |(kind, value): &(Kind, Value)| -> Resource { kind.from_json(value.clone()).unwrap() };
+    resources.iter().map(read).collect()
+}
+
+/// A resource by itself, with a service `s` beside it, and the fields and codes of its mistakes.
+fn mistakes(kind: Kind, value: Value) -> Vec<(String, &'static str)> {
+    let mut resources = vec![(kind, value)];
+    if kind != Kind::Service {
+        resources.push((Kind::Service, json!({"name": "s", "url": "http://s"})));
+    }
+    let compiled = compile(1, &set(&resources), &Registry::default(), None);
+    compiled
+        .errors
+        .into_iter()
+        .map(|error| (error.field, error.code))
+        .collect()
+}
+
+#[test]
+fn each_mistake_is_found_and_says_where() {
+    let table = include_str!("mistakes.tsv").lines().skip(1);
+    for row in table {
+        let [kind, resource, field, code] = *row.split('\t').collect::<Vec<_>>() else {
+            panic!("four columns: {row}");
+        };
+        let found = mistakes(
+            kind.parse().unwrap(),
+            serde_json::from_str(resource).unwrap(),
+        );
+        let expected = (field, code);
+        let is_expected = |it: &(String, &'static str)| (it.0.as_str(), it.1) == expected;
+        assert!(found.iter().any(is_expected), "{row}: {found:?}");
+    }
+}
+
+#[test]
+fn targets_and_credentials_say_where_too() {
+    let resources = [
+        (Kind::Upstream, json!({"name": "u"})),
+        (
+            Kind::Target,
+            json!({"name": "t", "upstream": "u", "address": "10.0.0.300:80", "weight": 70000}),
+        ),
+        (Kind::Consumer, json!({"name": "c"})),
+        (
+            Kind::Credential,
+            json!({"name": "k", "consumer": "c", "digest": "sha256:xx"}),
+        ),
+    ];
+    let errors = compile(1, &set(&resources), &Registry::default(), None).errors;
+    let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        ["weight", "digest"],
+        "`10.0.0.300` is a host name, though an odd one"
+    );
+}
+
+#[test]
+fn two_routes_that_only_their_names_tell_apart_are_reported() {
+    let route = |name: &str| {
+        (
+            Kind::Route,
+            json!({"name": name, "service": "s", "paths": [{"prefix": "/x"}]}),
+        )
+    };
+    let service = (Kind::Service, json!({"name": "s", "url": "http://s"}));
+    let errors = compile(
+        1,
+        &set(&[route("a"), route("b"), service]),
+        &Registry::default(),
+        None,
+    )
+    .errors;
+    assert_eq!(errors.len(), 1);
+    assert_eq!(
+        (errors[0].code, errors[0].key.name.as_str()),
+        ("ambiguous_route", "b")
+    );
+    assert!(errors[0].reason.contains("`a`"));
+}
+
+#[test]
+fn two_credentials_of_one_key_are_both_refused() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let credential = |name: &str| {
+        (
+            Kind::Credential,
+            json!({"name": name, "consumer": "c", "digest": digest}),
+        )
+    };
+    let consumer = (Kind::Consumer, json!({"name": "c"}));
+    let compiled = compile(
+        1,
+        &set(&[credential("a"), credential("b"), consumer]),
+        &Registry::default(),
+        None,
+    );
+    assert_eq!(compiled.errors[0].code, "duplicate");
+    assert!(compiled.snapshot.consumers.by_key.is_empty());
+}
+
+#[test]
+fn disabled_resources_are_not_in_force() {
+    let resources = [
+        (
+            Kind::Service,
+            json!({"name": "off", "url": "http://s", "enabled": false}),
+        ),
+        (
+            Kind::Route,
+            json!({"name": "to-off", "service": "off", "paths": [{"exact": "/1"}]}),
+        ),
+        (
+            Kind::Route,
+            json!({"name": "off", "service": "off", "enabled": false}),
+        ),
+        (Kind::Consumer, json!({"name": "c", "enabled": false})),
+        (
+            Kind::Credential,
+            json!({"name": "k", "consumer": "c", "digest": format!("sha256:{}", "0".repeat(64))}),
+        ),
+        (
+            Kind::Plugin,
+            json!({"name": "p", "type": "ip-filter", "attach": {"global": true}, "enabled": false,
+            "settings": {"deny": ["10.0.0.0/8"]}}),
+        ),
+    ];
+    let compiled = compile(1, &set(&resources), &Registry::default(), None);
+    assert_eq!(compiled.errors, []);
+    let snapshot = compiled.snapshot;
+    assert_eq!(snapshot.routes.len(), 1);
+    assert!(matches!(snapshot.routes[0].action, Action::Disabled));
+    assert!(snapshot.routes[0].chain.instances.is_empty());
+    assert!(snapshot.consumers.by_key.is_empty());
+}
+
+#[test]
+fn an_exception_takes_a_route_out_of_a_global_plugin() {
+    let route = |name: &str| {
+        (
+            Kind::Route,
+            json!({"name": name, "service": "s", "paths": [{"exact": format!("/{name}")}]}),
+        )
+    };
+    let resources = [
+        (Kind::Service, json!({"name": "s", "url": "http://s"})),
+        route("health"),
+        route("orders"),
+        (
+            Kind::Plugin,
+            json!({"name": "p", "type": "ip-filter", "attach": {"global": true},
+            "except": [{"route": "health"}], "settings": {"deny": ["10.0.0.0/8"]}}),
+        ),
+    ];
+    let snapshot = compile(1, &set(&resources), &Registry::default(), None).snapshot;
+    assert!(snapshot.routes[0].chain.instances.is_empty());
+    assert_eq!(snapshot.routes[1].chain.instances.len(), 1);
+}
+
+#[test]
+fn a_certificate_is_for_the_names_in_it_and_its_key_must_belong_to_it() {
+    let made = |name: &str| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let (one, other) = (made("*.example.com"), made("other.test"));
+    let certificate = |key: &str| {
+        let value = json!({"name": "c", "certificate": one.cert.pem(), "private_key": key});
+        compile(
+            1,
+            &set(&[(Kind::Certificate, value)]),
+            &Registry::default(),
+            None,
+        )
+    };
+    let good = certificate(&one.signing_key.serialize_pem());
+    assert_eq!(good.errors, []);
+    assert_eq!(
+        *good.snapshot.certificates[0].hosts,
+        ["*.example.com".into()]
+    );
+    let bad = certificate(&other.signing_key.serialize_pem());
+    assert_eq!(bad.errors[0].field, "private_key");
+    let secret = json!({"name": "k", "value": one.signing_key.serialize_pem()});
+    let value = json!({"name": "c", "certificate": one.cert.pem(), "private_key": "secret:k"});
+    let set = set(&[(Kind::Certificate, value), (Kind::Secret, secret)]);
+    assert_eq!(compile(1, &set, &Registry::default(), None).errors, []);
+}

@@ -1,0 +1,94 @@
+//! Upstreams and their targets.
+
+use std::{collections::HashMap, sync::Arc};
+
+use gatewright_proto::{
+    Key, Kind, Resource,
+    v1::{self, Balancer},
+};
+
+use super::{Compiler, Mistake, field};
+use crate::{Target, Upstream};
+
+/// Default of `dns_refresh_ms`.
+pub(super) const DNS_REFRESH_MS: u32 = 5_000;
+/// Default of `weight`.
+pub(super) const WEIGHT: u32 = 100;
+const MAX_WEIGHT: u32 = 65_535;
+
+/// Upstreams by name: none where it has mistakes.
+pub(super) type Upstreams = HashMap<String, Option<Arc<Upstream>>>;
+
+impl Compiler<'_> {
+    pub(super) fn upstreams(&mut self) -> Upstreams {
+        let mut targets = self.targets();
+        let mut upstreams = Upstreams::new();
+        for (key, held) in self.held(Kind::Upstream) {
+            let Resource::Upstream(upstream) = &*held.resource else {
+                continue;
+            };
+            let mut mistakes = Vec::new();
+            let refresh = upstream.dns_refresh_ms;
+            field::within("dns_refresh_ms", refresh, 100..=3_600_000, &mut mistakes);
+            let balancer = Balancer::try_from(upstream.balancer);
+            if balancer.is_err() {
+                let reason = format!("`{}` is not a balancer known here", upstream.balancer);
+                mistakes.push(Mistake::value("balancer", reason));
+            }
+            self.add_all(key, mistakes);
+            // A disabled upstream has no targets; a broken one closes what needs it.
+            let own = targets.remove(&key.name).unwrap_or_default();
+            let compiled = Upstream {
+                name: key.name.as_str().into(),
+                balancer: balancer.unwrap_or_default(),
+                dns_refresh_ms: refresh.unwrap_or(DNS_REFRESH_MS),
+                targets: if held.resource.enabled() {
+                    own
+                } else {
+                    Vec::new()
+                },
+            };
+            let compiled = (!self.is_bad(key)).then(|| Arc::new(compiled));
+            upstreams.insert(key.name.clone(), compiled);
+        }
+        upstreams
+    }
+
+    /// Enabled targets by upstream, in order of name.
+    fn targets(&mut self) -> HashMap<String, Vec<Target>> {
+        let mut targets: HashMap<String, Vec<Target>> = HashMap::new();
+        for (key, held) in self.held(Kind::Target) {
+            let Resource::Target(target) = &*held.resource else {
+                continue;
+            };
+            let compiled = self.target(key, target);
+            if let Some(compiled) = compiled.filter(|_| held.resource.enabled()) {
+                targets
+                    .entry(target.upstream.clone())
+                    .or_default()
+                    .push(compiled);
+            }
+        }
+        targets
+    }
+
+    fn target(&mut self, key: &Key, target: &v1::Target) -> Option<Target> {
+        let mut mistakes = Vec::new();
+        if target.upstream.is_empty() {
+            mistakes.push(Mistake::required("upstream"));
+        }
+        field::within("weight", target.weight, 0..=MAX_WEIGHT, &mut mistakes);
+        let address = field::address(&target.address);
+        if let Err(reason) = &address {
+            mistakes.push(Mistake::value("address", reason.clone()));
+        }
+        self.add_all(key, mistakes);
+        let (host, port) = address.ok().filter(|_| !self.is_bad(key))?;
+        Some(Target {
+            name: key.name.as_str().into(),
+            host,
+            port,
+            weight: target.weight.unwrap_or(WEIGHT),
+        })
+    }
+}

@@ -1,0 +1,129 @@
+use gatewright_proto::{Key, Kind, Resource, Version};
+use serde_json::json;
+
+use super::{Change, Live};
+use crate::{Action, plugin::Registry};
+
+fn resource(kind: Kind, value: serde_json::Value) -> Resource {
+    kind.from_json(value).unwrap()
+}
+
+fn upsert(resource: Resource) -> (Key, Version, Option<Resource>) {
+    (Key::of(&resource), Version::of(&resource), Some(resource))
+}
+
+fn service(url: &str) -> Resource {
+    resource(Kind::Service, json!({"name": "orders", "url": url}))
+}
+
+fn route() -> Resource {
+    resource(Kind::Route, json!({"name": "orders", "service": "orders"}))
+}
+
+fn change(revision: u64, upserts: Vec<Resource>) -> Change {
+    Change {
+        revision,
+        upserts: upserts.into_iter().map(upsert).collect(),
+        ..Change::default()
+    }
+}
+
+fn is_open(live: &Live) -> bool {
+    matches!(live.current.load().routes[0].action, Action::Forward(_))
+}
+
+#[test]
+fn a_good_change_is_served_and_held() {
+    let mut live = Live::new(Registry::default());
+    assert!(
+        live.apply(change(1, vec![service("http://a"), route()]))
+            .is_empty()
+    );
+    assert_eq!(live.current.load().revision, 1);
+    assert!(is_open(&live));
+    assert!(live.deviations().is_empty());
+}
+
+#[test]
+fn a_refused_resource_keeps_its_last_good_version() {
+    let mut live = Live::new(Registry::default());
+    live.apply(change(1, vec![service("http://a"), route()]));
+    let digest = live.set.digest();
+    let rejects = live.apply(change(2, vec![service("ftp://a")]));
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(rejects[0].errors[0].field, "url");
+    assert_eq!(live.set.digest(), digest);
+    assert!(is_open(&live));
+    assert_eq!(
+        live.deviations()[0].held,
+        Some(Version::of(&service("http://a")))
+    );
+    assert!(live.apply(change(3, vec![service("http://b")])).is_empty());
+    assert!(live.deviations().is_empty());
+}
+
+#[test]
+fn without_a_good_version_what_needs_it_is_closed_until_one_comes() {
+    let mut live = Live::new(Registry::default());
+    let rejects = live.apply(change(1, vec![service("ftp://a"), route()]));
+    assert_eq!(rejects.len(), 1);
+    assert!(matches!(
+        live.current.load().routes[0].action,
+        Action::Closed(_)
+    ));
+    assert_eq!(live.deviations()[0].held, None);
+    assert!(live.apply(change(2, vec![service("http://a")])).is_empty());
+    assert!(is_open(&live));
+}
+
+#[test]
+fn a_plugin_that_this_node_does_not_know_closes_its_route_and_no_other() {
+    let mut live = Live::new(Registry::default());
+    let guard = resource(
+        Kind::Plugin,
+        json!({"name": "guard", "type": "from-the-future", "attach": {"route": "orders"}}),
+    );
+    let other = resource(
+        Kind::Route,
+        json!({"name": "public", "service": "orders", "paths": [{"prefix": "/public"}]}),
+    );
+    let rejects = live.apply(change(1, vec![service("http://a"), route(), other, guard]));
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(rejects[0].errors[0].code, "unknown_plugin");
+    let snapshot = live.current.load();
+    assert_eq!(
+        snapshot.routes[0].chain.instances.len(),
+        1,
+        "the closed instance"
+    );
+    assert!(snapshot.routes[1].chain.instances.is_empty());
+}
+
+#[test]
+fn a_removal_that_leaves_a_reference_behind_closes_what_had_it() {
+    let mut live = Live::new(Registry::default());
+    live.apply(change(1, vec![service("http://a"), route()]));
+    let removal = Change {
+        revision: 2,
+        removals: vec![Key::new(Kind::Service, "orders")],
+        ..Change::default()
+    };
+    assert!(live.apply(removal).is_empty());
+    assert!(live.current.load().routes.is_empty());
+}
+
+#[test]
+fn a_resource_that_cannot_be_read_is_refused_alone() {
+    let mut live = Live::new(Registry::default());
+    let mut broken = change(1, vec![service("http://a"), route()]);
+    broken
+        .upserts
+        .push((Key::new(Kind::Plugin, "x"), Version::of_bytes(b"x"), None));
+    let rejects = live.apply(broken);
+    assert_eq!(rejects[0].errors[0].code, "not_understood");
+    assert_eq!(
+        live.current.load().routes[0].chain.instances.len(),
+        1,
+        "closed everywhere"
+    );
+}
