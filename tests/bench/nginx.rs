@@ -1,0 +1,64 @@
+//! NGINX, set up to do the same work.
+
+use std::{fmt::Write as _, fs, path::Path, process::Command};
+
+use crate::scenario::{CONSUMERS, GATEWAY, Scenario, UPSTREAM};
+
+/// Writes its configuration into a folder and returns the command that starts it.
+pub(crate) fn command(folder: &Path, scenario: Scenario) -> anyhow::Result<Command> {
+    fs::create_dir_all(folder)?;
+    let file = folder.join("nginx.conf");
+    fs::write(&file, configuration(folder, scenario))?;
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(folder).arg("-c").arg(&file);
+    Ok(command)
+}
+
+fn configuration(folder: &Path, scenario: Scenario) -> String {
+    let folder = folder.display();
+    let (http, server) = match scenario {
+        Scenario::Plain => (
+            String::new(),
+            format!("location / {{ {PROXY} add_header Via '1.1 nginx'; }}"),
+        ),
+        Scenario::Policies => policies(),
+    };
+    format!(
+        "worker_processes 1; daemon off; master_process off; pid {folder}/pid; error_log /dev/null crit; user root;
+events {{ worker_connections 8192; multi_accept on; }}
+http {{
+  access_log off; keepalive_timeout 300s; keepalive_requests 1000000000; tcp_nodelay on; server_tokens off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  upstream up {{ server {UPSTREAM}; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 300s; }}
+  {http}
+  server {{ listen {GATEWAY} backlog=4096; {server} }}
+}}
+"
+    )
+}
+
+const PROXY: &str = "proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
+    proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;";
+
+/// 1,000 locations, 10,000 keys, a limit for each consumer, four header edits.
+fn policies() -> (String, String) {
+    let mut http = "map_hash_max_size 262144; map_hash_bucket_size 128; map $http_x_api_key $consumer { default ''; ".to_owned();
+    for number in 0..CONSUMERS {
+        let _ = write!(http, "key-{number:05} consumer-{number}; ");
+    }
+    http.push_str(
+        "}\n limit_req_zone $consumer zone=limit:64m rate=1000000r/s; limit_req_status 429;",
+    );
+    let mut server =
+        "limit_req zone=limit burst=1000000 nodelay; if ($consumer = '') { return 401; }\n"
+            .to_owned();
+    for number in 0..crate::scenario::ROUTES {
+        let _ = writeln!(
+            server,
+            "location /svc{number}/ {{ {PROXY} add_header Via '1.1 nginx'; proxy_hide_header X-Request-Id; \
+             proxy_set_header Accept \"\"; proxy_set_header X-Gateway bench; proxy_set_header X-Consumer-Name $consumer; }}"
+        );
+    }
+    (http, server)
+}
