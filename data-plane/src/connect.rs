@@ -1,8 +1,15 @@
 //! Opens connections to targets: TCP, and TLS where the service asks for it.
 
+mod io;
+mod trust;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use gatewright_proto::v1::Protocol;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+
+pub use io::Io;
 
 /// Where a request is sent: connections to equal origins are shared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,3 +48,37 @@ pub enum SendError {
     #[error("the request body failed")]
     RequestBody(#[source] crate::body::BodyError),
 }
+
+/// Opens a connection, ready for the first byte of HTTP.
+///
+/// # Errors
+/// [`SendError::Connect`] where TCP or TLS fails (for HTTP/2, also where the target does not agree
+/// to speak it), [`SendError::ConnectTimeout`] where both together take longer than `timeout`.
+pub async fn open(origin: &Origin, timeout: Duration) -> Result<Io, SendError> {
+    match tokio::time::timeout(timeout, connect(origin)).await {
+        Ok(connected) => connected.map_err(SendError::Connect),
+        Err(_) => Err(SendError::ConnectTimeout(timeout)),
+    }
+}
+
+async fn connect(origin: &Origin) -> std::io::Result<Io> {
+    let tcp = TcpStream::connect(origin.address).await?;
+    // Every message is written at once; waiting for more to send with it only adds latency.
+    tcp.set_nodelay(true)?;
+    let Some((tls, name)) = &origin.tls else {
+        return Ok(Io::Plain(tcp));
+    };
+    let name = ServerName::try_from(String::from(&**name)).map_err(std::io::Error::other)?;
+    let config = trust::config(tls, origin.protocol).await?;
+    let stream = tokio_rustls::TlsConnector::from(config)
+        .connect(name, tcp)
+        .await?;
+    let spoken = stream.get_ref().1.alpn_protocol();
+    if origin.protocol == Protocol::Http2 && spoken != Some(trust::HTTP2) {
+        return Err(std::io::Error::other("the target does not speak HTTP/2"));
+    }
+    Ok(Io::Tls(Box::new(stream)))
+}
+
+#[cfg(test)]
+mod tests;
