@@ -90,3 +90,84 @@ impl fmt::Debug for Body {
         }
     }
 }
+
+/// A body that keeps something alive until it has ended.
+pub(crate) struct Guarded<G> {
+    stream: Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>,
+    _guard: G,
+}
+
+impl<G> Guarded<G> {
+    pub(crate) fn new(
+        stream: Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>,
+        guard: G,
+    ) -> Self {
+        Self {
+            stream,
+            _guard: guard,
+        }
+    }
+}
+
+impl<G: Unpin> http_body::Body for Guarded<G> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.stream.as_mut().poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.stream.size_hint()
+    }
+}
+
+/// A body that fails once it is over a bound.
+pub(crate) struct Limited {
+    body: Body,
+    most: u64,
+    left: u64,
+}
+
+impl Limited {
+    /// At most this many bytes.
+    pub(crate) const fn new(body: Body, most: u64) -> Self {
+        Self {
+            body,
+            most,
+            left: most,
+        }
+    }
+}
+
+impl http_body::Body for Limited {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            match self.left.checked_sub(data.len() as u64) {
+                Some(left) => self.left = left,
+                None => return Poll::Ready(Some(Err(BodyError::TooLarge(self.most)))),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}

@@ -2,13 +2,26 @@
 //! upstreams, follows the control plane. What to do is decided by `gatewright-engine`.
 //!
 //! A request goes through eight stages, named in [`proxy`]: accept, read, match, admit, pick,
-//! forward, respond, record.
+//! forward, respond, record. [`Node::start`] is the way in.
 
 pub mod body;
 pub mod connect;
 pub mod exchange;
+mod forward;
 pub mod http1;
 pub mod http2;
+mod listener;
+mod node;
 pub mod proxy;
+mod published;
+mod readiness;
 pub mod settings;
+mod status;
 pub mod telemetry;
+mod tls;
+mod upstream;
+mod workers;
+
+pub use node::{Node, StartError};
+pub use published::{Published, Publisher};
+pub use settings::NodeSettings;

@@ -1,10 +1,36 @@
 //! The request path: one short function that names every stage, in order.
+//!
+//! accept (`listener`), **read**, **match**, **admit**, **pick** and **forward**, **respond**, record
+//! (`telemetry`, when the codec has written the answer). An exchange sees one revision from beginning to
+//! end.
 
-use std::{sync::Arc, time::Duration};
+mod act;
+mod forwarded;
+mod hop_by_hop;
+mod read;
+mod request_id;
 
-use gatewright_engine::Rejection;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use crate::exchange::{Answer, Connection, Incoming};
+use arc_swap::ArcSwap;
+use gatewright_engine::{
+    Code, Miss, Query, Rejection, RequestContext,
+    plugin::{self, Answer as Verdict, Ran},
+};
+use http::{HeaderValue, Response, header};
+use ipnet::IpNet;
+
+use crate::{
+    body::Body,
+    exchange::{Answer, Connection, Incoming, Tunnel},
+    forward::Forwarder,
+    published::Published,
+    telemetry::{Record, Stage, Telemetry},
+};
+
+pub(crate) use act::Matching;
+pub(crate) use forwarded::add_via;
+pub(crate) use hop_by_hop::remove_hop_by_hop;
 
 /// Bounds on what a client may send. Codecs enforce those on heads, the request path those on bodies.
 #[derive(Clone, Debug)]
@@ -26,24 +52,183 @@ pub struct Limits {
     pub concurrent_streams: u32,
 }
 
+/// Whose forwarding fields are believed.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Addresses of proxies in front.
+    pub proxies: Vec<IpNet>,
+    /// Number of proxies in front.
+    pub hops: usize,
+}
+
+impl Trust {
+    fn includes(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.proxies
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+}
+
 /// The request path of one worker.
 #[derive(Debug)]
 pub struct Proxy {
     /// Bounds on what a client may send.
     pub limits: Limits,
+    pub(crate) trust: Trust,
+    pub(crate) published: Arc<ArcSwap<Published>>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) forwarder: Forwarder,
 }
+
+/// A response, and the tunnel where the client switches protocols.
+pub(crate) type Outcome = (Response<Body>, Option<Box<dyn Tunnel>>);
 
 impl Proxy {
     /// Answers a request.
-    pub async fn serve(&self, _connection: &Arc<Connection>, _incoming: Incoming) -> Answer {
-        self.refuse(
-            _connection,
-            &Rejection::new(gatewright_engine::Code::NoRoute, "no route"),
-        )
+    pub async fn serve(&self, connection: &Arc<Connection>, incoming: Incoming) -> Answer {
+        let mut record = Record::begin(&self.telemetry);
+        let published = self.published.load_full();
+        let request_id = self.request_id(connection, incoming.request.headers());
+        let outcome = self
+            .exchange(&published, connection, incoming, &mut record, &request_id)
+            .await;
+        let (mut response, tunnel) = match outcome {
+            Ok(outcome) => outcome,
+            Err(rejection) => (reject(&rejection, &mut record, &request_id), None),
+        };
+        response
+            .headers_mut()
+            .insert(request_id::NAME, request_id.clone());
+        record.note(|line| line.request_id = Some(request_id));
+        answer(response, tunnel, record)
     }
 
     /// Answers what a codec could not read as a request. The connection is closed after it.
-    pub fn refuse(&self, _connection: &Arc<Connection>, _rejection: &Rejection) -> Answer {
-        unimplemented!()
+    pub fn refuse(&self, connection: &Arc<Connection>, rejection: &Rejection) -> Answer {
+        let mut record = Record::begin(&self.telemetry);
+        record.note(|line| line.client = Some(connection.peer.ip()));
+        let response = reject(rejection, &mut record, &request_id::fresh());
+        Answer {
+            close: true,
+            ..answer(response, None, record)
+        }
+    }
+
+    /// The stages.
+    async fn exchange(
+        &self,
+        published: &Published,
+        connection: &Connection,
+        incoming: Incoming,
+        record: &mut Record,
+        request_id: &HeaderValue,
+    ) -> Result<Outcome, Rejection> {
+        let (head, body) = self.read(connection, incoming, request_id)?;
+        record.note(|line| head.describe(line, published.snapshot.revision));
+        record.reach(Stage::Match);
+        let snapshot = &published.snapshot;
+        let found = snapshot.find(&Query {
+            host: &head.host,
+            path: &head.path,
+            method: &head.method,
+            headers: &head.headers,
+        });
+        let found = found.map_err(missed)?;
+        let (route, matched) = (Arc::clone(found.route), Matching::of(&found));
+        self.matched(published, &route, record);
+        let body = self.bounded(&route, &head.headers, body)?;
+        let (mut context, rest) = head.into_context(snapshot, route);
+        record.reach(Stage::Admit);
+        let (ran, verdict) = plugin::admit(&mut context).await;
+        let outcome = match verdict {
+            Some(Verdict::Reject(rejection)) => Err(rejection),
+            Some(Verdict::Respond(response)) => Ok((response.map(Body::Full), None)),
+            None => {
+                record.reach(Stage::Pick);
+                let exchange = act::Exchange {
+                    published,
+                    rest,
+                    matched,
+                    body,
+                };
+                self.act(&mut context, exchange, record).await
+            }
+        };
+        finish(&context, record);
+        Ok(respond(&ran, &context, outcome, record, request_id))
+    }
+
+    fn matched(
+        &self,
+        published: &Published,
+        route: &gatewright_engine::Route,
+        record: &mut Record,
+    ) {
+        record.note(|line| line.route = Some(Arc::clone(&route.name)));
+        if let Some(facts) = record.facts() {
+            facts.route = published.routes.get(route.index).cloned();
+        }
+    }
+}
+
+/// The stage *respond*: plugins see the answer, also one of the gateway itself.
+fn respond(
+    ran: &Ran,
+    context: &RequestContext,
+    outcome: Result<Outcome, Rejection>,
+    record: &mut Record,
+    request_id: &HeaderValue,
+) -> Outcome {
+    let (response, tunnel) = match outcome {
+        Ok(outcome) => outcome,
+        Err(rejection) => (reject(&rejection, record, request_id), None),
+    };
+    let (mut parts, body) = response.into_parts();
+    plugin::respond(ran, context, &mut parts);
+    (Response::from_parts(parts, body), tunnel)
+}
+
+fn finish(context: &RequestContext, record: &mut Record) {
+    if let Some(facts) = record.facts()
+        && !context.decisions.is_empty()
+    {
+        facts.decided(&context.decisions);
+    }
+    record.note(|line| line.consumer = context.consumer.as_ref().map(|it| Arc::clone(&it.name)));
+}
+
+fn reject(rejection: &Rejection, record: &mut Record, request_id: &HeaderValue) -> Response<Body> {
+    if let Some(facts) = record.facts() {
+        facts.code = Some(rejection.code);
+    }
+    rejection
+        .into_response(request_id.to_str().unwrap_or_default())
+        .map(Body::Full)
+}
+
+fn missed(miss: Miss) -> Rejection {
+    match miss {
+        Miss::NoRoute => Rejection::new(Code::NoRoute, "no route matches the request"),
+        Miss::MethodNotAllowed(methods) => {
+            let methods: Vec<&str> = methods.iter().map(http::Method::as_str).collect();
+            let rejection = Rejection::new(Code::MethodNotAllowed, "no route for this method");
+            match HeaderValue::from_str(&methods.join(", ")) {
+                Ok(allow) => rejection.with_header(header::ALLOW, allow),
+                Err(_) => rejection,
+            }
+        }
+    }
+}
+
+fn answer(response: Response<Body>, tunnel: Option<Box<dyn Tunnel>>, mut record: Record) -> Answer {
+    if let Some(facts) = record.facts() {
+        facts.status = response.status().as_u16();
+    }
+    Answer {
+        response,
+        tunnel,
+        close: false,
+        record,
     }
 }

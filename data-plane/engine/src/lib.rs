@@ -26,6 +26,6 @@ pub use rejection::{Code, Rejection, Side};
 pub use route::{Matched, Miss, Query};
 pub use set::{Held, Refused, ResourceSet};
 pub use snapshot::{
-    Action, Certificate, Consumer, Consumers, Credential, Route, Service, Snapshot, Target, Tls,
-    Upstream,
+    Action, Certificate, Consumer, Consumers, Credential, Fixed, Redirect, Route, Service,
+    Snapshot, Target, Tls, Upstream,
 };

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
-use smallvec::SmallVec;
 
 /// Whose doing a rejection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,7 +124,7 @@ pub struct Rejection {
     /// For the client to read: what and where, never a cause inside the gateway.
     pub detail: Cow<'static, str>,
     /// Further fields of the answer, as `Retry-After`.
-    pub headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Rejection {
@@ -134,7 +133,7 @@ impl Rejection {
         Self {
             code,
             detail: detail.into(),
-            headers: SmallVec::new(),
+            headers: Vec::new(),
         }
     }
 

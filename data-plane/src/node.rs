@@ -1,0 +1,167 @@
+//! One node: everything wired together.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    forward::Forwarder,
+    listener::Shared,
+    proxy::{Proxy, Trust},
+    published::Publisher,
+    readiness::Readiness,
+    settings::NodeSettings,
+    status::{self, Told},
+    telemetry::{AccessLog, Metrics, Telemetry},
+    tls,
+    upstream::Upstreams,
+    workers::{Plan, Workers},
+};
+
+/// A running node. Control traffic (status, names, the stream) runs on the runtime that starts it.
+#[derive(Debug)]
+pub struct Node {
+    /// Where plain HTTP is taken.
+    pub http: SocketAddr,
+    /// Where TLS is taken.
+    pub https: SocketAddr,
+    /// Where `/healthz`, `/readyz` and `/metrics` are.
+    pub status: SocketAddr,
+    publisher: Publisher,
+    readiness: Readiness,
+    workers: Workers,
+    drain: CancellationToken,
+    /// For what must go on while workers drain.
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is taken, or a file cannot be opened.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
+    let what = what.into();
+    move |source| StartError::Io { what, source }
+}
+
+impl Node {
+    /// Starts it. It serves what its publisher is given.
+    ///
+    /// # Errors
+    /// An address is taken; the access log cannot be opened.
+    pub async fn start(settings: &NodeSettings) -> Result<Self, StartError> {
+        let metrics = Metrics::new();
+        let access_log = AccessLog::open(&settings.access_log, &metrics).map_err(io(format!(
+            "cannot open the access log `{}`",
+            settings.access_log
+        )))?;
+        let telemetry = Arc::new(Telemetry {
+            metrics,
+            access_log,
+        });
+        let upstreams = Upstreams::new(settings.worker_count());
+        let publisher = Publisher::new(upstreams, Arc::clone(&telemetry.metrics));
+        let drain = CancellationToken::new();
+        let workers = start_workers(settings, &telemetry, &publisher, &drain)?;
+        let listener = TcpListener::bind(settings.status_listen)
+            .await
+            .map_err(io(format!("cannot listen on {}", settings.status_listen)))?;
+        let status = listener.local_addr().map_err(io("no address"))?;
+        let (stop, tasks, readiness) = (
+            CancellationToken::new(),
+            TaskTracker::new(),
+            Readiness::default(),
+        );
+        let told = Told {
+            readiness: readiness.clone(),
+            telemetry,
+            published: publisher.current(),
+        };
+        tasks.spawn(status::serve(listener, told, stop.clone()));
+        Ok(Self {
+            http: workers.http,
+            https: workers.https,
+            status,
+            publisher,
+            readiness,
+            workers,
+            drain,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Publishes snapshots to it.
+    pub const fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// Tells that a configuration is served: `/readyz` turns true.
+    pub fn ready(&self) {
+        self.readiness.published();
+    }
+
+    /// Stops accepting, lets exchanges in flight end (within the settings' time), and ends.
+    pub async fn drain(self) {
+        self.readiness.draining();
+        self.drain.cancel();
+        self.workers.join().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+fn start_workers(
+    settings: &NodeSettings,
+    telemetry: &Arc<Telemetry>,
+    publisher: &Publisher,
+    drain: &CancellationToken,
+) -> Result<Workers, StartError> {
+    let shared = Arc::new(Shared {
+        max_connections: settings.max_connections,
+        connections: AtomicUsize::new(0),
+        telemetry: Arc::clone(telemetry),
+        tls: tls::config(publisher.current())?,
+    });
+    let plan = Plan {
+        count: settings.worker_count(),
+        http: settings.http_listen,
+        https: settings.https_listen,
+        drain_timeout: Duration::from_millis(settings.drain_timeout_ms),
+    };
+    let proxy = |worker| Proxy {
+        limits: settings.limits(),
+        trust: Trust {
+            proxies: settings.trusted_proxies.clone(),
+            hops: settings.trusted_hops,
+        },
+        published: publisher.current(),
+        telemetry: Arc::clone(telemetry),
+        forwarder: Forwarder {
+            worker,
+            http1: crate::http1::client::Pool,
+            http2: crate::http2::client::Pool,
+        },
+    };
+    Workers::start(&plan, &shared, drain, proxy).map_err(io("cannot start the workers"))
+}

@@ -1,0 +1,141 @@
+//! What a route does with a request that was admitted: forward, redirect, answer.
+
+use gatewright_engine::{Action, Code, Matched, Rejection, RequestContext, path::Parameter};
+use http::{HeaderValue, Response, header};
+use smallvec::SmallVec;
+
+use super::{Outcome, Proxy, read::Rest};
+use crate::{
+    body::Body,
+    forward::Forward,
+    published::Published,
+    telemetry::{Record, Stage},
+};
+
+/// What the match found out, without the route.
+pub(crate) struct Matching {
+    pub(crate) prefix_bytes: usize,
+    pub(crate) parameters: SmallVec<[Parameter; 4]>,
+}
+
+impl Matching {
+    pub(super) fn of(matched: &Matched<'_>) -> Self {
+        Self {
+            prefix_bytes: matched.prefix_bytes,
+            parameters: matched.parameters.clone(),
+        }
+    }
+}
+
+/// The rest of an exchange.
+pub(super) struct Exchange<'a> {
+    pub(super) published: &'a Published,
+    pub(super) rest: Rest,
+    pub(super) matched: Matching,
+    pub(super) body: Body,
+}
+
+impl Proxy {
+    pub(super) async fn act(
+        &self,
+        context: &mut RequestContext,
+        exchange: Exchange<'_>,
+        record: &mut Record,
+    ) -> Result<Outcome, Rejection> {
+        let route = std::sync::Arc::clone(&context.route);
+        match &route.action {
+            Action::Forward(service) => {
+                let (upgrade, rest) = allowed(&route.upgrades, exchange.rest)?;
+                let forward = Forward {
+                    service,
+                    upstream: exchange.published.upstreams.get(service.index),
+                    matched: exchange.matched,
+                    upgrade,
+                    interim: rest.interim,
+                    protocol: rest.protocol,
+                    body: exchange.body,
+                };
+                self.forwarder.forward(context, forward, record).await
+            }
+            Action::Redirect(redirect) => {
+                record.reach(Stage::Respond);
+                Ok((self::redirect(redirect, context, &exchange.matched)?, None))
+            }
+            Action::Respond(fixed) => {
+                record.reach(Stage::Respond);
+                let mut response = Response::new(Body::Full(fixed.body.clone()));
+                *response.status_mut() = fixed.status;
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, fixed.content_type.clone());
+                Ok((response, None))
+            }
+            Action::Closed(reason) => Err(Rejection::new(
+                Code::ConfigurationRefused,
+                reason.to_string(),
+            )),
+            Action::Disabled => Err(Rejection::new(Code::NoTarget, "the service is disabled")),
+        }
+    }
+}
+
+/// The protocol to switch to, where the route allows it. Over HTTP/1.1 the request goes on without; an
+/// extended CONNECT cannot.
+fn allowed(upgrades: &[Box<str>], mut rest: Rest) -> Result<(Option<Box<str>>, Rest), Rejection> {
+    let asked = rest.upgrade.take();
+    let Some(asked) = asked else {
+        return Ok((None, rest));
+    };
+    if upgrades.contains(&asked) {
+        return Ok((Some(asked), rest));
+    }
+    match rest.protocol {
+        crate::exchange::Protocol::Http1 => Ok((None, rest)),
+        crate::exchange::Protocol::Http2 => {
+            let detail = "the route does not allow switching to this protocol";
+            Err(Rejection::new(Code::Forbidden, detail))
+        }
+    }
+}
+
+fn redirect(
+    redirect: &gatewright_engine::Redirect,
+    context: &RequestContext,
+    matched: &Matching,
+) -> Result<Response<Body>, Rejection> {
+    let scheme = redirect.scheme.unwrap_or(context.scheme());
+    let asked = context
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let own_port = asked
+        .and_then(|host| host.rsplit_once(':'))
+        .map(|(_, port)| port);
+    let own_port = own_port.filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let mut location = format!(
+        "{scheme}://{}",
+        redirect.host.as_deref().unwrap_or(&context.host)
+    );
+    let port = match (redirect.port, redirect.scheme) {
+        (Some(port), _) => Some(port.to_string()),
+        (None, Some(_)) => None,
+        (None, None) => own_port.map(str::to_owned),
+    };
+    if let Some(port) = port {
+        location.push(':');
+        location.push_str(&port);
+    }
+    match &redirect.path {
+        Some(template) => location.push_str(&template.render(&context.path, &matched.parameters)),
+        None => location.push_str(&context.path),
+    }
+    if let Some(query) = &context.query {
+        location.push('?');
+        location.push_str(query);
+    }
+    let location = HeaderValue::from_str(&location)
+        .map_err(|_| Rejection::new(Code::BadRequest, "cannot be redirected"))?;
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = redirect.status;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}

@@ -1,0 +1,146 @@
+//! Who the client is, and telling the upstream (RFC 7239, `X-Forwarded-*`, `Via`).
+//!
+//! Forwarding fields are believed only from proxies that the settings name, by address or by number; from
+//! anybody else they are replaced, so that nobody can pass for another.
+
+use std::net::IpAddr;
+
+use gatewright_engine::Client;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{Proxy, Trust};
+use crate::exchange::Connection;
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+/// Most addresses of a list that are looked at.
+const MAX_ADDRESSES: usize = 64;
+
+impl Proxy {
+    /// Whether the peer is a proxy in front that is believed.
+    pub(super) fn trusts_peer(&self, connection: &Connection) -> bool {
+        self.trust.hops > 0 || self.trust.includes(connection.peer.ip())
+    }
+
+    /// Finds the client, and writes the fields for the upstream.
+    pub(super) fn forwarded(&self, connection: &Connection, headers: &mut HeaderMap) -> Client {
+        let trusted = self.trusts_peer(connection);
+        let secure = match headers.get(PROTO).filter(|_| trusted) {
+            Some(proto) => proto.as_bytes().eq_ignore_ascii_case(b"https"),
+            None => connection.tls.is_some(),
+        };
+        let address = match trusted {
+            true => self.trust.client(connection.peer.ip(), headers),
+            false => connection.peer.ip().to_canonical(),
+        };
+        if trusted && headers.contains_key(FOR) {
+            headers.append(FOR, connection.peer_text.clone());
+        } else {
+            headers.insert(FOR, connection.peer_text.clone());
+        }
+        if !trusted {
+            headers.remove(PORT);
+            headers.remove(header::FORWARDED);
+        }
+        if !trusted || !headers.contains_key(HOST) {
+            match headers.get(header::HOST).cloned() {
+                Some(host) => headers.insert(HOST, host),
+                None => headers.remove(HOST),
+            };
+        }
+        let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
+        headers.insert(PROTO, scheme);
+        Client { address, secure }
+    }
+}
+
+impl Trust {
+    /// The client's address behind a trusted peer: past as many addresses from the right as there are
+    /// hops (the peer is the first), and past all that are proxies in front.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut list: Vec<Option<IpAddr>> = Vec::new();
+        for value in headers.get_all(FOR) {
+            let text = value.to_str().unwrap_or_default();
+            list.extend(text.split(',').map(|part| parse(part.trim())));
+        }
+        let from_right = list.iter().rev().take(MAX_ADDRESSES);
+        if self.hops > 0 {
+            // Fewer than there must be: the list is not what the proxies in front would send.
+            let client = from_right.clone().nth(self.hops - 1).copied().flatten();
+            return client.unwrap_or(peer).to_canonical();
+        }
+        let mut client = peer;
+        for address in from_right {
+            if !self.includes(client) {
+                break;
+            }
+            let Some(address) = address else { break };
+            client = *address;
+        }
+        client.to_canonical()
+    }
+}
+
+/// An address, also with a port.
+fn parse(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|it| it.ip());
+    bare.parse().ok().or_else(with_port)
+}
+
+/// Notes that the message has passed here.
+pub(crate) fn add_via(headers: &mut HeaderMap) {
+    let via = HeaderValue::from_static("1.1 gatewright");
+    if headers.contains_key(header::VIA) {
+        headers.append(header::VIA, via);
+    } else {
+        headers.insert(header::VIA, via);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "203.0.113.128, 203.0.113.10, 203.0.113.1";
+
+    fn client(trust: &Trust, peer: &str, list: &str) -> String {
+        let mut headers = HeaderMap::new();
+        if !list.is_empty() {
+            headers.insert(FOR, list.parse().unwrap());
+        }
+        trust.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn by_number_the_client_is_the_nth_from_the_right() {
+        let hops = |hops| Trust {
+            hops,
+            ..Trust::default()
+        };
+        assert_eq!(client(&hops(2), "192.0.2.5", LIST), "203.0.113.10");
+        assert_eq!(client(&hops(1), "192.0.2.5", LIST), "203.0.113.1");
+        assert_eq!(
+            client(&hops(4), "192.0.2.5", LIST),
+            "192.0.2.5",
+            "fewer than there must be"
+        );
+        assert_eq!(client(&hops(1), "10.20.30.40", ""), "10.20.30.40");
+    }
+
+    #[test]
+    fn by_address_the_client_is_the_first_that_is_no_proxy_in_front() {
+        let trust = Trust {
+            proxies: vec![
+                "10.0.0.0/8".parse().unwrap(),
+                "203.0.113.1/32".parse().unwrap(),
+            ],
+            hops: 0,
+        };
+        assert_eq!(client(&trust, "10.1.1.1", LIST), "203.0.113.10");
+        assert_eq!(client(&trust, "10.1.1.1", "1.2.3.4, nonsense"), "10.1.1.1");
+        assert_eq!(client(&trust, "::ffff:10.1.1.1", "1.2.3.4:80"), "1.2.3.4");
+    }
+}

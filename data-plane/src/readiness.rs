@@ -1,0 +1,30 @@
+//! Whether this node can serve: true from the first publish on, false again while draining.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// Shared between who knows and who asks.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    published: Arc<AtomicBool>,
+    draining: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    /// A configuration is served.
+    pub fn published(&self) {
+        self.published.store(true, Ordering::Release);
+    }
+
+    /// No new work, please.
+    pub fn draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether to send traffic here.
+    pub fn is_ready(&self) -> bool {
+        self.published.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire)
+    }
+}

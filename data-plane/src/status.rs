@@ -1,0 +1,66 @@
+//! The node's own HTTP interface, for operators and orchestrators; never for traffic.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{published::Published, readiness::Readiness, telemetry::Telemetry};
+
+/// What it tells of.
+#[derive(Clone)]
+pub(crate) struct Told {
+    pub(crate) readiness: Readiness,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) published: Arc<ArcSwap<Published>>,
+}
+
+/// Serves until `shutdown`.
+pub(crate) async fn serve(listener: TcpListener, told: Told, shutdown: CancellationToken) {
+    let app = Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/config", get(config))
+        .with_state(told);
+    let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the status listener failed");
+    }
+}
+
+async fn ready(State(told): State<Told>) -> impl IntoResponse {
+    match told.readiness.is_ready() {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    }
+}
+
+async fn metrics(State(told): State<Told>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    (
+        [(header::CONTENT_TYPE, kind)],
+        told.telemetry.metrics.encode(),
+    )
+}
+
+async fn config(State(told): State<Told>) -> Json<Value> {
+    let published = told.published.load();
+    let snapshot = &published.snapshot;
+    Json(json!({
+        "revision": snapshot.revision,
+        "routes": snapshot.routes.len(),
+        "services": snapshot.services.len(),
+        "consumers": snapshot.consumers.by_name.len(),
+        "certificates": snapshot.certificates.len(),
+    }))
+}

@@ -1,0 +1,139 @@
+//! One thread a core, each with a single-threaded runtime, its own listening sockets (the kernel
+//! shares connections out, `SO_REUSEPORT`) and its own connections to upstreams: nothing is shared between
+//! cores that a request touches.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{runtime, task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    listener::{self, Shared},
+    proxy::Proxy,
+};
+
+/// Connections that may wait to be accepted, a socket.
+const BACKLOG: i32 = 4096;
+
+/// The threads that serve traffic.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    /// Where plain HTTP is taken.
+    pub(crate) http: SocketAddr,
+    /// Where TLS is taken.
+    pub(crate) https: SocketAddr,
+}
+
+/// How workers are to be.
+pub(crate) struct Plan {
+    pub(crate) count: usize,
+    pub(crate) http: SocketAddr,
+    pub(crate) https: SocketAddr,
+    pub(crate) drain_timeout: Duration,
+}
+
+impl Workers {
+    /// Starts them. With port 0, all share the port that the first one gets.
+    ///
+    /// # Errors
+    /// An address is taken.
+    pub(crate) fn start(
+        plan: &Plan,
+        shared: &Arc<Shared>,
+        drain: &CancellationToken,
+        proxy: impl Fn(usize) -> Proxy,
+    ) -> io::Result<Self> {
+        let (mut http, mut https) = (plan.http, plan.https);
+        let mut sockets = Vec::new();
+        for _ in 0..plan.count {
+            let pair = (bind(http)?, bind(https)?);
+            (http, https) = (pair.0.local_addr()?, pair.1.local_addr()?);
+            sockets.push(pair);
+        }
+        let mut threads = Vec::new();
+        for (number, (plain, tls)) in sockets.into_iter().enumerate() {
+            let (proxy, shared) = (Arc::new(proxy(number)), Arc::clone(shared));
+            let (drain, patience) = (drain.clone(), plan.drain_timeout);
+            let run = move || work(plain, tls, proxy, shared, (drain, patience));
+            threads.push(
+                thread::Builder::new()
+                    .name(format!("worker-{number}"))
+                    .spawn(run)?,
+            );
+        }
+        Ok(Self {
+            threads,
+            http,
+            https,
+        })
+    }
+
+    /// Waits for the threads to end, after `drain` was cancelled.
+    pub(crate) async fn join(self) {
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in self.threads {
+                if thread.join().is_err() {
+                    tracing::error!("a worker panicked");
+                }
+            }
+        });
+        let _ = joined.await;
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    let bound = socket
+        .bind(&address.into())
+        .and_then(|()| socket.listen(BACKLOG));
+    bound.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })?;
+    Ok(socket.into())
+}
+
+fn work(
+    plain: TcpListener,
+    tls: TcpListener,
+    proxy: Arc<Proxy>,
+    shared: Arc<Shared>,
+    (drain, patience): (CancellationToken, Duration),
+) {
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start a worker");
+            return;
+        }
+    };
+    runtime.block_on(async move {
+        let mut connections = JoinSet::new();
+        if let Err(error) =
+            listener::accept((plain, tls), &proxy, &shared, &drain, &mut connections).await
+        {
+            tracing::error!(%error, "a worker cannot accept");
+        }
+        let ended = async { while connections.join_next().await.is_some() {} };
+        if timeout(patience, ended).await.is_err() {
+            tracing::warn!(
+                connections = connections.len(),
+                "closed connections that did not end in time"
+            );
+        }
+    });
+}
