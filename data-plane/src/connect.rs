@@ -44,6 +44,9 @@ pub enum SendError {
     /// The response is not valid HTTP.
     #[error("malformed response: {0}")]
     Malformed(&'static str),
+    /// No byte came or went for longer than the service allows.
+    #[error("the target did not answer in time")]
+    IdleTimeout,
     /// The client's body failed while it was being sent.
     #[error("the request body failed")]
     RequestBody(#[source] crate::body::BodyError),

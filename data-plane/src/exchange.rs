@@ -4,15 +4,20 @@
 //! framing; the request path owns meaning. Hop-by-hop fields of the client side are the codec's to
 //! act on (keep-alive, chunked, Expect) and the request path's to remove.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
+use gatewright_engine::Rejection;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
 };
 
-use crate::{body::Body, telemetry::Record};
+use crate::{
+    body::Body,
+    proxy::{Limits, Proxy},
+    telemetry::Record,
+};
 
 /// One connection from a client.
 #[derive(Debug)]
@@ -122,5 +127,39 @@ impl Interim {
         if let Some(sender) = &self.0 {
             let _ = sender.try_send((status, headers));
         }
+    }
+}
+
+/// The request path, as codecs see it.
+pub trait Exchange: Send + Sync + 'static {
+    /// Bounds on what a client may send.
+    fn limits(&self) -> &Limits;
+
+    /// Answers a request.
+    fn serve(
+        &self,
+        connection: &Arc<Connection>,
+        incoming: Incoming,
+    ) -> impl Future<Output = Answer> + Send;
+
+    /// Answers what could not be read as a request. The connection is closed after it.
+    fn refuse(&self, connection: &Arc<Connection>, rejection: &Rejection) -> Answer;
+}
+
+impl Exchange for Proxy {
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn serve(
+        &self,
+        connection: &Arc<Connection>,
+        incoming: Incoming,
+    ) -> impl Future<Output = Answer> + Send {
+        Self::serve(self, connection, incoming)
+    }
+
+    fn refuse(&self, connection: &Arc<Connection>, rejection: &Rejection) -> Answer {
+        Self::refuse(self, connection, rejection)
     }
 }

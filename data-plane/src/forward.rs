@@ -298,6 +298,10 @@ fn failed(error: &SendError) -> Rejection {
             Code::BadGateway,
             format!("the upstream's answer is malformed: {what}"),
         ),
+        SendError::IdleTimeout => Rejection::new(
+            Code::UpstreamTimeout,
+            "the upstream was silent for too long",
+        ),
         SendError::Refused | SendError::Closed { .. } => {
             Rejection::new(Code::BadGateway, "the upstream closed before it answered")
         }

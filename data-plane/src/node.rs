@@ -159,7 +159,7 @@ fn start_workers(
         telemetry: Arc::clone(telemetry),
         forwarder: Forwarder {
             worker,
-            http1: crate::http1::client::Pool,
+            http1: crate::http1::client::Pool::default(),
             http2: crate::http2::client::Pool,
         },
     };

@@ -31,6 +31,7 @@ use crate::{
 pub(crate) use act::Matching;
 pub(crate) use forwarded::add_via;
 pub(crate) use hop_by_hop::remove_hop_by_hop;
+use read::Head;
 
 /// Bounds on what a client may send. Codecs enforce those on heads, the request path those on bodies.
 #[derive(Clone, Debug)]
@@ -90,9 +91,14 @@ impl Proxy {
         let mut record = Record::begin(&self.telemetry);
         let published = self.published.load_full();
         let request_id = self.request_id(connection, incoming.request.headers());
-        let outcome = self
-            .exchange(&published, connection, incoming, &mut record, &request_id)
-            .await;
+        let head = self.read(connection, incoming, &request_id);
+        let outcome = match head {
+            Ok(head) => {
+                self.exchange(&published, head, &mut record, &request_id)
+                    .await
+            }
+            Err(rejection) => Err(rejection),
+        };
         let (mut response, tunnel) = match outcome {
             Ok(outcome) => outcome,
             Err(rejection) => (reject(&rejection, &mut record, &request_id), None),
@@ -115,16 +121,14 @@ impl Proxy {
         }
     }
 
-    /// The stages.
+    /// The stages after *read*.
     async fn exchange(
         &self,
         published: &Published,
-        connection: &Connection,
-        incoming: Incoming,
+        (head, body): (Head, Body),
         record: &mut Record,
         request_id: &HeaderValue,
     ) -> Result<Outcome, Rejection> {
-        let (head, body) = self.read(connection, incoming, request_id)?;
         record.note(|line| head.describe(line, published.snapshot.revision));
         record.reach(Stage::Match);
         let snapshot = &published.snapshot;
@@ -225,10 +229,14 @@ fn answer(response: Response<Body>, tunnel: Option<Box<dyn Tunnel>>, mut record:
     if let Some(facts) = record.facts() {
         facts.status = response.status().as_u16();
     }
+    // After a request that is malformed or ambiguous, nobody knows where the next one begins.
+    let close = record
+        .facts()
+        .is_some_and(|facts| facts.code == Some(Code::BadRequest));
     Answer {
         response,
         tunnel,
-        close: false,
+        close,
         record,
     }
 }

@@ -7,24 +7,24 @@ use std::sync::{
 
 /// Shared between who knows and who asks.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     published: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
 }
 
 impl Readiness {
     /// A configuration is served.
-    pub fn published(&self) {
+    pub(crate) fn published(&self) {
         self.published.store(true, Ordering::Release);
     }
 
     /// No new work, please.
-    pub fn draining(&self) {
+    pub(crate) fn draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
     /// Whether to send traffic here.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.published.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire)
     }
 }

@@ -113,7 +113,7 @@ impl Address {
 
 /// All upstreams at work.
 #[derive(Debug)]
-pub struct Upstreams {
+pub(crate) struct Upstreams {
     workers: usize,
     by_name: Mutex<HashMap<Arc<str>, Weak<LiveUpstream>>>,
     /// Counters by address; they outlive changes of an upstream.

@@ -1,18 +1,38 @@
 //! The upstream side of the gateway: connections that requests are sent on, and the idle ones.
 
-use std::time::Duration;
+mod body;
+mod connection;
+mod head;
+mod shelf;
+mod upload;
 
-use http::{Request, Response};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
+use http::{Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
+
+use super::{
+    deadline::Deadline,
+    decoder::Decoder,
+    encode::{self, Framing},
+    fields::has_word,
+};
 use crate::{
     body::Body,
-    connect::{Origin, SendError},
+    connect::{self, Origin, SendError},
     exchange::{Interim, Tunnel},
 };
+use body::ResponseBody;
+use connection::Upstream;
+use head::Head;
+use shelf::Shelf;
+use upload::Upload;
 
 /// Connections of one worker. Idle ones are kept by origin.
 #[derive(Debug, Default)]
-pub struct Pool;
+pub struct Pool {
+    shelf: Arc<Shelf>,
+}
 
 /// What a target answered.
 #[derive(Debug)]
@@ -50,9 +70,167 @@ impl Pool {
     /// No response head came.
     pub async fn send(
         &self,
-        _origin: &Origin,
-        _outgoing: &mut Outgoing,
+        origin: &Origin,
+        outgoing: &mut Outgoing,
     ) -> Result<Received, SendError> {
-        Err(SendError::Closed { reused: false })
+        let (mut upstream, reused) = match self.shelf.take(origin) {
+            Some(idle) => (idle, true),
+            None => {
+                let io = connect::open(origin, outgoing.connect_timeout).await?;
+                (Upstream::new(io), false)
+            }
+        };
+        let mut upload = begin(&mut upstream, outgoing);
+        let bodiless = *outgoing.request.method() == Method::HEAD;
+        let wait = Wait {
+            bodiless,
+            interim: outgoing.interim.clone(),
+            idle_timeout: outgoing.idle_timeout,
+        };
+        let head =
+            exchange(&mut upstream, &mut upload, &wait)
+                .await
+                .map_err(|error| match error {
+                    SendError::Closed { .. } => SendError::Closed {
+                        reused: reused && upstream.input.is_empty(),
+                    },
+                    other => other,
+                })?;
+        Ok(self.received(head, upstream, upload, (origin, outgoing)))
     }
+
+    fn received(
+        &self,
+        head: Head,
+        mut upstream: Upstream,
+        upload: Upload,
+        (origin, outgoing): (&Origin, &Outgoing),
+    ) -> Received {
+        if head.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Received {
+                response: head.response.map(|()| Body::Empty),
+                tunnel: Some(Box::new(upstream)),
+            };
+        }
+        let keep = head.keep && upload.is_done();
+        let mut decoder = head.decoder;
+        // Most answers come whole with their head: they need no stream, and the connection is free.
+        if keep && let Some(whole) = whole(&mut decoder, &mut upstream) {
+            if upstream.input.is_empty() {
+                self.shelf.put(origin.clone(), upstream);
+            }
+            return Received {
+                response: head.response.map(|()| whole),
+                tunnel: None,
+            };
+        }
+        let body = ResponseBody {
+            upstream: Some(upstream),
+            decoder,
+            upload: (!upload.is_done()).then_some(upload),
+            keep: head.keep,
+            home: (Arc::clone(&self.shelf), origin.clone()),
+            idle_timeout: outgoing.idle_timeout,
+            deadline: Deadline::default(),
+        };
+        Received {
+            response: head.response.map(|()| Body::Stream(Box::pin(body))),
+            tunnel: None,
+        }
+    }
+}
+
+/// The whole body, where it is there already.
+fn whole(decoder: &mut Decoder, upstream: &mut Upstream) -> Option<Body> {
+    match decoder {
+        Decoder::End => Some(Body::Empty),
+        Decoder::Length(length) if *length <= upstream.input.len() as u64 => {
+            let length = usize::try_from(*length).ok()?;
+            Some(Body::Full(upstream.input.split_to(length).freeze()))
+        }
+        _ => None,
+    }
+}
+
+/// Writes the head into the connection's buffer.
+fn begin(upstream: &mut Upstream, outgoing: &mut Outgoing) -> Upload {
+    let body = std::mem::take(outgoing.request.body_mut());
+    let request = &outgoing.request;
+    let framing = match body.size_hint().exact() {
+        Some(0) if body.is_end_stream() => match *request.method() {
+            // RFC 9110, 8.6: say so where a body would be expected.
+            Method::POST | Method::PUT | Method::PATCH => Framing::Length(0),
+            _ => Framing::None,
+        },
+        Some(length) => Framing::Length(length),
+        None => Framing::Chunked,
+    };
+    let waits = has_word(request.headers(), &header::EXPECT, "100-continue");
+    let line = (request.method(), request.uri());
+    let front = upstream.outbox.front();
+    front.clear();
+    encode::request(
+        front,
+        line,
+        request.headers(),
+        framing,
+        outgoing.upgrade.as_deref(),
+    );
+    Upload::new(body, framing, waits)
+}
+
+/// How a response head is waited for.
+struct Wait {
+    bodiless: bool,
+    interim: Interim,
+    idle_timeout: Option<Duration>,
+}
+
+/// Sends and reads until there is a response head. Interim responses are passed on.
+async fn exchange(
+    upstream: &mut Upstream,
+    upload: &mut Upload,
+    wait: &Wait,
+) -> Result<Head, SendError> {
+    let mut deadline = Deadline::default();
+    poll_fn(|context| {
+        let mut progress = false;
+        match upload.poll(upstream, context) {
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Ok(moved)) => progress |= moved,
+            Poll::Pending => {}
+        }
+        loop {
+            match head::parse(upstream, wait.bodiless)? {
+                Some(head) if head.is_interim() => {
+                    upload.go_on();
+                    wait.interim
+                        .send(head.response.status(), head.interim_fields());
+                    if let Poll::Ready(Err(error)) = upload.poll(upstream, context) {
+                        return Poll::Ready(Err(error));
+                    }
+                    continue;
+                }
+                Some(head) => return Poll::Ready(Ok(head)),
+                None => {}
+            }
+            match upstream.poll_fill(context) {
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    return Poll::Ready(Err(SendError::Closed { reused: false }));
+                }
+                Poll::Ready(Ok(_)) => progress = true,
+                Poll::Pending => break,
+            }
+        }
+        if progress {
+            deadline.stop();
+        }
+        match wait.idle_timeout {
+            Some(patience) if deadline.poll(patience, context).is_ready() => {
+                Poll::Ready(Err(SendError::IdleTimeout))
+            }
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }

@@ -1,5 +1,15 @@
 //! HTTP/1.1, both sides, in the request's own task (RFC 9112). Heads are parsed by `httparse`; framing is
 //! ours, so that what is ambiguous is refused and nothing is guessed.
 
+mod chunked;
 pub mod client;
+mod date;
+mod deadline;
+mod decoder;
+mod encode;
+mod fields;
+mod framing;
+mod outbox;
+mod request;
+mod scan;
 pub mod server;

@@ -1,18 +1,240 @@
 //! The client side of the gateway: a connection that sends requests.
+//!
+//! One task a connection: it reads a head, runs the request path, writes the answer, and begins again. A
+//! request's body shares the connection with it ([`state`]); both are polled by this one task, so the
+//! lock between them is never waited for.
 
-use std::sync::Arc;
+mod answer;
+mod body;
+mod state;
+mod tunnel;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
+use std::{
+    future::poll_fn,
+    ops::ControlFlow,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
 
-use crate::{exchange::Connection, proxy::Proxy};
+use gatewright_engine::{Code, Rejection};
+use http::{HeaderMap, Method, StatusCode, Version};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::{
+    encode,
+    outbox::Outbox,
+    request::{Head, parse},
+    scan::Scan,
+};
+use crate::{
+    body::Body,
+    exchange::{Answer, Connection, Exchange, Incoming, Interim},
+};
+use body::RequestBody;
+use state::{State, lock};
 
 /// Serves a connection until it ends. After `drain` is cancelled it closes when the exchange in
 /// flight is over, with `Connection: close` where there is still time to say so.
-pub async fn serve<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    _io: Io,
-    _connection: Arc<Connection>,
-    _proxy: Arc<Proxy>,
-    _drain: CancellationToken,
-) {
+pub async fn serve<Io, E>(
+    io: Io,
+    connection: Arc<Connection>,
+    exchange: Arc<E>,
+    drain: CancellationToken,
+) where
+    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    E: Exchange,
+{
+    let (sender, interim) = mpsc::channel(Interim::MAX);
+    let mut server = Server {
+        state: Arc::new(Mutex::new(State::new(io))),
+        connection,
+        exchange,
+        cancelled: Box::pin(drain.clone().cancelled_owned()),
+        drain,
+        outbox: Outbox::default(),
+        sender: Interim::new(sender),
+        interim,
+    };
+    while server.next().await.is_continue() {}
+}
+
+struct Server<Io, E> {
+    state: Arc<Mutex<State<Io>>>,
+    connection: Arc<Connection>,
+    exchange: Arc<E>,
+    drain: CancellationToken,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    outbox: Outbox,
+    sender: Interim,
+    interim: mpsc::Receiver<(StatusCode, HeaderMap)>,
+}
+
+/// What the answer depends on of the request.
+#[derive(Clone, Copy)]
+struct Asked {
+    head: bool,
+    version: Version,
+    keep: bool,
+}
+
+/// Why no head came.
+enum NoHead {
+    /// The connection is over, or may as well be.
+    Over,
+    /// What came is not a request.
+    Refused(Box<Rejection>),
+}
+
+impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io, E> {
+    /// One request and its answer. Breaks when the connection is over.
+    async fn next(&mut self) -> ControlFlow<()> {
+        let head = match self.head().await {
+            Ok(head) => head,
+            Err(NoHead::Over) => return ControlFlow::Break(()),
+            Err(NoHead::Refused(rejection)) => {
+                let answer = self.exchange.refuse(&self.connection, &rejection);
+                let asked = Asked {
+                    head: false,
+                    version: Version::HTTP_11,
+                    keep: false,
+                };
+                let _ = self.write(answer, asked).await;
+                self.linger().await;
+                return ControlFlow::Break(());
+            }
+        };
+        let asked = Asked {
+            head: *head.request.method() == Method::HEAD,
+            version: head.request.version(),
+            keep: head.keep,
+        };
+        match self.answer(head).await {
+            Some(answer) => self.write(answer, asked).await,
+            None => ControlFlow::Break(()),
+        }
+    }
+
+    /// Reads a head.
+    async fn head(&mut self) -> Result<Head, NoHead> {
+        let (limits, mut scan) = (self.exchange.limits(), Scan::default());
+        let (state, cancelled) = (&self.state, &mut self.cancelled);
+        poll_fn(|context| {
+            let state = &mut *lock(state);
+            loop {
+                match parse(&mut state.input, &mut scan, limits) {
+                    Ok(Some(head)) => {
+                        state.deadline.stop();
+                        return Poll::Ready(Ok(head));
+                    }
+                    Ok(None) => {}
+                    Err(rejection) => {
+                        return Poll::Ready(Err(NoHead::Refused(Box::new(rejection))));
+                    }
+                }
+                let begun = !state.input.is_empty();
+                match state.poll_fill(context) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(NoHead::Over)),
+                    Poll::Ready(Ok(_)) => {
+                        // The time for a head runs from its first byte.
+                        if !begun {
+                            state.deadline.stop();
+                        }
+                    }
+                    Poll::Pending if begun => {
+                        let late = state.deadline.poll(limits.head_timeout, context);
+                        return late.map(|()| Err(late_head()));
+                    }
+                    Poll::Pending => {
+                        let idle = state.deadline.poll(limits.idle_timeout, context);
+                        let over = idle.is_ready() || cancelled.as_mut().poll(context).is_ready();
+                        return if over {
+                            Poll::Ready(Err(NoHead::Over))
+                        } else {
+                            Poll::Pending
+                        };
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs the request path. None where the client went away.
+    async fn answer(&mut self, head: Head) -> Option<Answer> {
+        let bodiless = head.decoder.is_end();
+        let body = if bodiless {
+            Body::Empty
+        } else {
+            lock(&self.state).begin_body(head.decoder, head.expects);
+            let timeout = self.exchange.limits().body_timeout;
+            Body::Stream(Box::pin(RequestBody::new(Arc::clone(&self.state), timeout)))
+        };
+        let interim = match head.request.version() {
+            Version::HTTP_11 => self.sender.clone(),
+            _ => Interim::none(),
+        };
+        let incoming = Incoming {
+            request: head.request.map(|()| body),
+            upgrade: head.upgrade,
+            interim,
+        };
+        let mut served = pin!(self.exchange.serve(&self.connection, incoming));
+        let (state, interim, outbox) = (&self.state, &mut self.interim, &mut self.outbox);
+        let most = self.exchange.limits().head_bytes;
+        poll_fn(|context| {
+            let served = served.as_mut().poll(context);
+            while let Poll::Ready(Some((status, headers))) = interim.poll_recv(context) {
+                if status == StatusCode::CONTINUE {
+                    lock(state).wanted = true;
+                } else {
+                    encode::interim(outbox.front(), status, &headers);
+                }
+            }
+            if let Poll::Ready(answer) = served {
+                return Poll::Ready(Some(answer));
+            }
+            let mut state = lock(state);
+            if state.wanted && std::mem::take(&mut state.expects) {
+                // Once, whoever asked for it first: the upstream, or what reads the body.
+                encode::interim(outbox.front(), StatusCode::CONTINUE, &HeaderMap::new());
+            }
+            if !outbox.is_empty()
+                && let Poll::Ready(Err(_)) = outbox.poll_send(&mut state.io, context)
+            {
+                return Poll::Ready(None);
+            }
+            if bodiless {
+                watch(&mut state, most, context)
+            } else {
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+/// Notices that the client goes away while it waits. Requests that it sends ahead are kept, up to a bound.
+fn watch<Io: AsyncRead + Unpin, T>(
+    state: &mut State<Io>,
+    most: usize,
+    context: &mut Context<'_>,
+) -> Poll<Option<T>> {
+    while state.input.len() < most {
+        match state.poll_fill(context) {
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    Poll::Pending
+}
+
+fn late_head() -> NoHead {
+    let detail = "the head did not arrive in time";
+    NoHead::Refused(Box::new(Rejection::new(Code::RequestTimeout, detail)))
 }

@@ -162,6 +162,6 @@ fn host(headers: &HeaderMap) -> Result<Box<str>, Rejection> {
     Ok(name.to_ascii_lowercase().into())
 }
 
-fn refused(invalid: InvalidPath) -> Rejection {
-    Rejection::new(Code::BadRequest, invalid.0)
+fn refused(InvalidPath(what): InvalidPath) -> Rejection {
+    Rejection::new(Code::BadRequest, what)
 }

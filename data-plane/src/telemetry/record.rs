@@ -191,7 +191,7 @@ impl Drop for Record {
 }
 
 impl Facts {
-    fn finish(self: Box<Self>, bytes: u64, error: Option<String>) {
+    fn finish(&self, bytes: u64, error: Option<String>) {
         let metrics = &self.telemetry.metrics;
         let took = self.started.elapsed();
         metrics.in_flight.dec();

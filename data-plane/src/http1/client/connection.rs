@@ -1,0 +1,104 @@
+//! One connection to a target.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::poll_read_buf;
+
+use super::super::{outbox::Outbox, scan::Scan};
+use crate::connect::Io;
+
+/// First size of the read buffer, and its largest, which bodies make it grow to.
+const MIN_READ_BYTES: usize = 8 * 1024;
+const MAX_READ_BYTES: usize = 256 * 1024;
+
+/// A connection, with what was read too much and what waits to be sent.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) io: Io,
+    pub(super) input: BytesMut,
+    pub(super) outbox: Outbox,
+    pub(super) scan: Scan,
+    read_bytes: usize,
+}
+
+impl Upstream {
+    pub(super) fn new(io: Io) -> Self {
+        Self {
+            io,
+            input: BytesMut::new(),
+            outbox: Outbox::default(),
+            scan: Scan::default(),
+            read_bytes: MIN_READ_BYTES,
+        }
+    }
+
+    /// Reads more into the buffer; 0 is the end.
+    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.reserve(self.read_bytes);
+        let room = self.input.capacity() - self.input.len();
+        let read = ready!(poll_read_buf(
+            Pin::new(&mut self.io),
+            context,
+            &mut self.input
+        ))?;
+        if read == room {
+            self.read_bytes = (self.read_bytes * 2).min(MAX_READ_BYTES);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// Whether an idle connection can be used: nothing has come, not even the end.
+    pub(super) fn is_alive(&mut self) -> bool {
+        let mut byte = [0];
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = Pin::new(&mut self.io).poll_read(&mut context, &mut ReadBuf::new(&mut byte));
+        polled.is_pending() && self.input.is_empty()
+    }
+
+    /// Gives large buffers back before it waits on the shelf.
+    pub(super) fn rest(&mut self) {
+        self.read_bytes = MIN_READ_BYTES;
+        self.scan = Scan::default();
+    }
+}
+
+/// After switching protocols it is a plain stream of bytes.
+impl AsyncRead for Upstream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.input.is_empty() {
+            return Pin::new(&mut self.io).poll_read(context, buffer);
+        }
+        let len = self.input.len().min(buffer.remaining());
+        buffer.put_slice(&self.input[..len]);
+        self.input.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Upstream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}

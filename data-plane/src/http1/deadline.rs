@@ -1,0 +1,59 @@
+//! A timer that is moved at every message and costs nothing until it is waited for.
+//!
+//! The runtime's timer is left where it is when the deadline moves away from it, and moved on only
+//! when it fires too early: once a period, not once a message.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep};
+
+/// What stands for forever: thirty years.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// A point in time that a connection waits for at most.
+#[derive(Debug, Default)]
+pub(super) struct Deadline {
+    at: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    /// Starts counting, unless it does already.
+    pub(super) fn start(&mut self, after: Duration) {
+        if self.at.is_none() {
+            let now = Instant::now();
+            self.at = Some(now.checked_add(after).unwrap_or_else(|| now + FOREVER));
+        }
+    }
+
+    /// Stops counting: there was progress.
+    pub(super) const fn stop(&mut self) {
+        self.at = None;
+    }
+
+    /// Starts counting where it does not, and is ready when time is up.
+    pub(super) fn poll(&mut self, after: Duration, context: &mut Context<'_>) -> Poll<()> {
+        self.start(after);
+        let Some(at) = self.at else {
+            return Poll::Pending;
+        };
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if sleep.deadline() > at {
+            sleep.as_mut().reset(at);
+        }
+        while sleep.as_mut().poll(context).is_ready() {
+            if Instant::now() >= at {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(at);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,237 @@
+//! The head of a request, read strictly (RFC 9112, 2 to 6 and 11).
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use gatewright_engine::{Code, Rejection};
+use http::{HeaderMap, Method, Request, Uri, Version, header};
+
+use super::{
+    decoder::Decoder,
+    fields::{self, has_word},
+    framing,
+    scan::{Scan, Section},
+};
+use crate::proxy::Limits;
+
+/// Fields that are parsed without an allocation.
+const FIELDS: usize = 64;
+
+/// A request's head.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// Method, target in origin form, fields.
+    pub(super) request: Request<()>,
+    /// How the body is framed.
+    pub(super) decoder: Decoder,
+    /// Whether the client wants the connection kept.
+    pub(super) keep: bool,
+    /// Whether the client waits for `100 Continue`.
+    pub(super) expects: bool,
+    /// The protocol it wants to switch to.
+    pub(super) upgrade: Option<Box<str>>,
+}
+
+/// Reads a head from the front of the buffer; none while it is incomplete.
+///
+/// # Errors
+/// What is malformed, ambiguous or over a limit. The connection cannot be used any more.
+pub(super) fn parse(
+    buffer: &mut BytesMut,
+    scan: &mut Scan,
+    limits: &Limits,
+) -> Result<Option<Head>, Rejection> {
+    // RFC 9112, 2.2: an empty line before the request line is ignored; more than two are not.
+    for _ in 0..2 {
+        if buffer.starts_with(b"\r\n") {
+            buffer.advance(2);
+            *scan = Scan::default();
+        }
+    }
+    let len = match scan.section(buffer) {
+        Section::Whole(len) if len <= limits.head_bytes => len,
+        Section::Partial if buffer.len() < limits.head_bytes => return Ok(None),
+        Section::Broken(what) => return Err(bad(what)),
+        Section::Whole(_) | Section::Partial => return Err(too_large(buffer, limits)),
+    };
+    let head = buffer.split_to(len).freeze();
+    read(&head, limits).map(Some)
+}
+
+fn read(head: &Bytes, limits: &Limits) -> Result<Head, Rejection> {
+    let mut few = [httparse::EMPTY_HEADER; FIELDS];
+    let mut parsed = httparse::Request::new(&mut few);
+    match parsed.parse(head) {
+        Ok(httparse::Status::Complete(_)) => return build(head, &parsed, limits),
+        Ok(httparse::Status::Partial) => return Err(bad("malformed head")),
+        Err(httparse::Error::TooManyHeaders) => {}
+        Err(error) => return Err(malformed(error, head)),
+    }
+    let mut many = vec![httparse::EMPTY_HEADER; limits.header_count];
+    let mut parsed = httparse::Request::new(&mut many);
+    match parsed.parse(head) {
+        Ok(httparse::Status::Complete(_)) => build(head, &parsed, limits),
+        Ok(httparse::Status::Partial) => Err(bad("malformed head")),
+        Err(httparse::Error::TooManyHeaders) => Err(too_many(limits)),
+        Err(error) => Err(malformed(error, head)),
+    }
+}
+
+fn build(
+    head: &Bytes,
+    parsed: &httparse::Request<'_, '_>,
+    limits: &Limits,
+) -> Result<Head, Rejection> {
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(bad("malformed request line"));
+    };
+    if parsed.headers.len() > limits.header_count {
+        return Err(too_many(limits));
+    }
+    let version = if minor == 1 {
+        Version::HTTP_11
+    } else {
+        Version::HTTP_10
+    };
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| bad("malformed method"))?;
+    let headers = fields::map(head, parsed.headers).map_err(bad)?;
+    check_host(&headers, version)?;
+    let uri = self::target(head, target, &method, &headers)?;
+    let decoder = framing::of_request(&headers, version)?;
+    let closes = has_word(&headers, &header::CONNECTION, "close");
+    let keep = match version {
+        Version::HTTP_11 => !closes,
+        _ => !closes && has_word(&headers, &header::CONNECTION, "keep-alive"),
+    };
+    let expects = expects(&headers, version)?;
+    let upgrade = upgrade(&headers, version);
+    let mut request = Request::new(());
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.version_mut() = version;
+    *request.headers_mut() = headers;
+    Ok(Head {
+        request,
+        decoder,
+        keep,
+        expects,
+        upgrade,
+    })
+}
+
+/// RFC 9112, 3.2: exactly one Host in HTTP/1.1, at most one before.
+fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Rejection> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if version == Version::HTTP_11 => Err(bad("no Host")),
+        (_, Some(_)) => Err(bad("several Host")),
+        (Some(host), None) if host.is_empty() && version == Version::HTTP_11 => {
+            Err(bad("an empty Host"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The target in origin form (RFC 9112, 3.2.1 to 3.2.4).
+fn target(
+    head: &Bytes,
+    target: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Uri, Rejection> {
+    if *method == Method::CONNECT {
+        return Err(Rejection::new(
+            Code::NotImplemented,
+            "CONNECT is not implemented",
+        ));
+    }
+    if target == "*" && *method != Method::OPTIONS {
+        return Err(bad("the target `*` is for OPTIONS"));
+    }
+    if target.contains('#') {
+        return Err(bad("a fragment in the target"));
+    }
+    let uri = Uri::from_maybe_shared(head.slice_ref(target.as_bytes()))
+        .map_err(|_| bad("malformed target"))?;
+    if target == "*" || target.starts_with('/') {
+        return Ok(uri);
+    }
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(bad("malformed target"));
+    };
+    if scheme != "http" && scheme != "https" {
+        return Err(bad("a target with a scheme other than http and https"));
+    }
+    let host = headers
+        .get(header::HOST)
+        .map_or(&b""[..], |host| host.as_bytes());
+    if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) {
+        return Err(bad("Host differs from the target's"));
+    }
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = uri.path_and_query().cloned();
+    Uri::from_parts(parts).map_err(|_| bad("malformed target"))
+}
+
+/// RFC 9110, 10.1.1. HTTP/1.0 clients cannot wait.
+fn expects(headers: &HeaderMap, version: Version) -> Result<bool, Rejection> {
+    let Some(value) = headers.get(header::EXPECT) else {
+        return Ok(false);
+    };
+    if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+        return Err(bad("an expectation other than `100-continue`"));
+    }
+    Ok(version == Version::HTTP_11)
+}
+
+/// RFC 9110, 7.8: the first protocol that is offered.
+fn upgrade(headers: &HeaderMap, version: Version) -> Option<Box<str>> {
+    let offered = headers.get(header::UPGRADE)?;
+    if version != Version::HTTP_11 || !has_word(headers, &header::CONNECTION, "upgrade") {
+        return None;
+    }
+    let first = offered.to_str().ok()?.split(',').next()?.trim();
+    (!first.is_empty()).then(|| first.to_ascii_lowercase().into())
+}
+
+fn too_large(buffer: &[u8], limits: &Limits) -> Rejection {
+    let line = buffer.iter().position(|byte| *byte == b'\n');
+    if line.is_none_or(|len| len > limits.head_bytes) {
+        let detail = format!("the target is over {} bytes", limits.head_bytes);
+        return Rejection::new(Code::TargetTooLong, detail);
+    }
+    let detail = format!("the header section is over {} bytes", limits.head_bytes);
+    Rejection::new(Code::HeadersTooLarge, detail)
+}
+
+fn too_many(limits: &Limits) -> Rejection {
+    let detail = format!("more than {} header fields", limits.header_count);
+    Rejection::new(Code::HeadersTooLarge, detail)
+}
+
+fn malformed(error: httparse::Error, head: &[u8]) -> Rejection {
+    match error {
+        httparse::Error::Version if names_version(head) => Rejection::new(
+            Code::VersionNotSupported,
+            "a version other than HTTP/1.0 and 1.1",
+        ),
+        httparse::Error::HeaderName => bad("malformed header name"),
+        httparse::Error::HeaderValue => bad("malformed header value"),
+        httparse::Error::NewLine => bad("malformed line end"),
+        _ => bad("malformed request line"),
+    }
+}
+
+/// Whether the request line is one, but for a version that is not spoken here.
+fn names_version(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    let [_, _, version] = words[..] else {
+        return false;
+    };
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+fn bad(what: &'static str) -> Rejection {
+    Rejection::new(Code::BadRequest, what)
+}

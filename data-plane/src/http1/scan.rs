@@ -1,0 +1,48 @@
+//! Finds the end of a header section, and what can never become one.
+
+/// What a buffer begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    /// A whole section of this many bytes, the empty line included.
+    Whole(usize),
+    /// The beginning of one.
+    Partial,
+    /// Something else.
+    Broken(&'static str),
+}
+
+/// Looks at bytes as they arrive, each once.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    seen: usize,
+}
+
+impl Scan {
+    /// Looks for the empty line that ends a section (RFC 9112 section 2.1). `buffer` begins where it
+    /// did in the call before and may have grown.
+    pub(super) fn section(&mut self, buffer: &[u8]) -> Section {
+        for at in memchr::memchr_iter(b'\n', &buffer[self.seen..]) {
+            let end = self.seen + at;
+            // RFC 9112 section 2.2 lets a recipient take a bare LF for a line end; senders that differ about
+            // it from the next recipient are how requests are smuggled.
+            if end == 0 || buffer[end - 1] != b'\r' {
+                return Section::Broken("a line ends in LF without CR");
+            }
+            if end >= 3 && buffer[end - 3..end] == *b"\r\n\r" {
+                self.seen = 0;
+                return Section::Whole(end + 1);
+            }
+        }
+        // Garbage is refused when it comes, not when the time for a head is over.
+        let fresh = &buffer[self.seen..];
+        self.seen = buffer.len();
+        if fresh.iter().any(|byte| is_forbidden(*byte)) {
+            return Section::Broken("a control character in the header section");
+        }
+        Section::Partial
+    }
+}
+
+const fn is_forbidden(byte: u8) -> bool {
+    (byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n')) || byte == 0x7f
+}

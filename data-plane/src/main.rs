@@ -1,0 +1,7 @@
+//! `gatewright-data-plane`: one node.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,114 @@
+//! A node under test.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use clap::{Args as _, Command, FromArgMatches as _};
+use gatewright_data_plane::{Node, NodeSettings};
+use gatewright_engine::{
+    live::{Change, Live},
+    plugin::Registry,
+};
+use gatewright_proto::{Key, Kind, Resource, Version};
+use serde_json::Value;
+
+/// A node and what it holds.
+pub(crate) struct Gateway {
+    pub(crate) node: Node,
+    live: Live,
+}
+
+impl Gateway {
+    /// Starts a node on free ports.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a node with more flags.
+    pub(crate) async fn start_with(flags: &[&str]) -> Self {
+        let mut arguments = vec![
+            "node",
+            "--http-listen",
+            "127.0.0.1:0",
+            "--https-listen",
+            "127.0.0.1:0",
+            "--status-listen",
+            "127.0.0.1:0",
+            "--access-log",
+            "off",
+            "--workers",
+            "1",
+            "--drain-timeout-ms",
+            "5000",
+        ];
+        arguments.extend(flags);
+        let matches = NodeSettings::augment_args(Command::new("node")).get_matches_from(arguments);
+        let settings = NodeSettings::from_arg_matches(&matches).unwrap();
+        Self {
+            node: Node::start(&settings).await.unwrap(),
+            live: Live::new(Registry::default()),
+        }
+    }
+
+    /// Adds or changes resources, and serves them.
+    pub(crate) fn apply(&mut self, resources: &[(Kind, Value)]) {
+        let read = |(kind, value): &(Kind, Value)| -> (Key, Version, Option<Resource>) {
+            let resource = kind.from_json(value.clone()).unwrap();
+            (Key::of(&resource), Version::of(&resource), Some(resource))
+        };
+        let change = Change {
+            revision: self.live.revision + 1,
+            upserts: resources.iter().map(read).collect(),
+            ..Change::default()
+        };
+        let rejects = self.live.apply(change);
+        assert!(rejects.is_empty(), "{rejects:?}");
+        self.node.publisher().publish(self.live.current.load_full());
+        self.node.ready();
+    }
+
+    /// Sends bytes and returns everything that comes back until the connection is closed.
+    pub(crate) async fn raw(&self, request: &[u8]) -> String {
+        exchange(self.node.http, request).await
+    }
+
+    /// A GET on a connection of its own.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        self.raw(request.as_bytes()).await
+    }
+}
+
+async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let request = request.to_vec();
+    let exchanged = tokio::task::spawn_blocking(move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        // The node may refuse and close before it has read everything.
+        let _ = socket.write_all(&request);
+        let mut answer = Vec::new();
+        if let Err(error) = socket.read_to_end(&mut answer) {
+            assert!(!answer.is_empty(), "{error}");
+        }
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    exchanged.await.unwrap()
+}
+
+/// The status of an answer.
+pub(crate) fn status(answer: &str) -> u16 {
+    answer
+        .get(9..12)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The body of an answer that is not chunked.
+pub(crate) fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}

@@ -1,0 +1,6 @@
+//! A node by itself: configurations are published to it directly, upstreams and clients are sockets.
+
+mod gateway;
+mod refusals;
+mod requests;
+mod upstream;
