@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pool = DescriptorPool::decode(files.encode_to_vec().as_slice())?;
     let mut config = Config::new();
     config.btree_map(["."]);
+    config.bytes([".gatewright.v1.Update.body"]);
     for message in pool.all_messages() {
         if message.parent_file().name() == "resource.proto" && !message.is_map_entry() {
             describe_message(&mut config, &message);

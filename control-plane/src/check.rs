@@ -1,8 +1,86 @@
 //! Would this configuration compile? Asked of the engine, before a commit.
 
-use gatewright_engine::{CompileError, ResourceSet, plugin::Registry};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-/// All mistakes of the would-be configuration.
-pub fn check(set: &ResourceSet, registry: &Registry) -> Vec<CompileError> {
-    gatewright_engine::compile(0, set, registry, None).errors
+use gatewright_engine::{CompileError, ResourceSet, Snapshot, compile, plugin::Registry};
+
+use crate::catalog::State;
+
+/// Compiles as the nodes do, and remembers the last result, whose parts the next one reuses.
+#[derive(Debug, Default)]
+pub struct Checker {
+    registry: Registry,
+    last: Mutex<Option<Arc<Snapshot>>>,
+}
+
+impl Checker {
+    /// Checks with these plugin types.
+    pub fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            last: Mutex::default(),
+        }
+    }
+
+    /// The plugin types that are known.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// All mistakes of a configuration. Takes as long as a node's compilation: not for async threads.
+    pub fn check(&self, set: &ResourceSet) -> Vec<CompileError> {
+        let last = self.last();
+        let compiled = compile(0, set, &self.registry, last.as_deref());
+        if compiled.errors.is_empty() {
+            self.remember(Arc::new(compiled.snapshot));
+        }
+        compiled.errors
+    }
+
+    /// The mistakes that a change makes: those of the resources it touches, named in `changed`, and
+    /// those that were not there before. What was broken already does not stand in its way.
+    pub fn check_change(
+        &self,
+        present: &ResourceSet,
+        would_be: &ResourceSet,
+        changed: &BTreeSet<String>,
+    ) -> Vec<CompileError> {
+        let errors = self.check(would_be);
+        let touches = |error: &CompileError| changed.contains(&error.key.to_string());
+        if errors.iter().all(touches) {
+            return errors;
+        }
+        let before = self.check(present);
+        let is_new = |error: &CompileError| touches(error) || !before.contains(error);
+        errors.into_iter().filter(is_new).collect()
+    }
+
+    /// What the nodes serve at this state. Not for async threads.
+    pub fn snapshot(&self, state: &State) -> Arc<Snapshot> {
+        let last = self.last();
+        if let Some(last) = &last
+            && last.revision == state.head.revision
+            && last.revision > 0
+        {
+            return last.clone();
+        }
+        let revision = state.head.revision;
+        let compiled = compile(revision, &state.set(), &self.registry, last.as_deref());
+        let snapshot = Arc::new(compiled.snapshot);
+        self.remember(snapshot.clone());
+        snapshot
+    }
+
+    fn last(&self) -> Option<Arc<Snapshot>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
+    }
+
+    fn remember(&self, snapshot: Arc<Snapshot>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(snapshot);
+    }
 }

@@ -5,5 +5,8 @@ pub mod api;
 pub mod catalog;
 pub mod check;
 pub mod discovery;
+pub mod document;
+pub mod label;
 pub mod settings;
 pub mod store;
+pub mod write;

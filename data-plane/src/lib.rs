@@ -5,6 +5,8 @@
 //! forward, respond, record. [`Node::start`] is the way in.
 
 pub mod body;
+mod config_cache;
+mod config_stream;
 pub mod connect;
 pub mod exchange;
 mod forward;

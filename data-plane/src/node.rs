@@ -9,7 +9,11 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use gatewright_engine::{live::Live, plugin::Registry};
+
 use crate::{
+    config_cache::ConfigCache,
+    config_stream::{Endpoint, Follower, Identity, InvalidEndpoint},
     forward::Forwarder,
     listener::Shared,
     proxy::{Proxy, Trust},
@@ -53,6 +57,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// Settings of the stream to the control plane.
+    #[error(transparent)]
+    Discovery(#[from] InvalidEndpoint),
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
@@ -64,11 +71,24 @@ fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
 }
 
 impl Node {
-    /// Starts it. It serves what its publisher is given.
+    /// Starts it, with all plugin types.
     ///
     /// # Errors
-    /// An address is taken; the access log cannot be opened.
+    /// As [`Node::start_with`].
     pub async fn start(settings: &NodeSettings) -> Result<Self, StartError> {
+        Self::start_with(settings, Registry::default()).await
+    }
+
+    /// Starts it with these plugin types. Without a control plane in the settings it serves what its
+    /// publisher is given.
+    ///
+    /// # Errors
+    /// An address is taken; the access log or a certificate cannot be opened; the settings of the stream
+    /// cannot be used.
+    pub async fn start_with(
+        settings: &NodeSettings,
+        registry: Registry,
+    ) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let access_log = AccessLog::open(&settings.access_log, &metrics).map_err(io(format!(
             "cannot open the access log `{}`",
@@ -93,11 +113,11 @@ impl Node {
         );
         let told = Told {
             readiness: readiness.clone(),
-            telemetry,
+            telemetry: Arc::clone(&telemetry),
             published: publisher.current(),
         };
         tasks.spawn(status::serve(listener, told, stop.clone()));
-        Ok(Self {
+        let node = Self {
             http: workers.http,
             https: workers.https,
             status,
@@ -107,7 +127,45 @@ impl Node {
             drain,
             stop,
             tasks,
-        })
+        };
+        node.follow(settings, registry, telemetry)?;
+        Ok(node)
+    }
+
+    /// Serves what was kept on disk, and follows the control planes that the settings name, if any.
+    fn follow(
+        &self,
+        settings: &NodeSettings,
+        registry: Registry,
+        telemetry: Arc<Telemetry>,
+    ) -> Result<(), StartError> {
+        let endpoints = Endpoint::all(settings)?;
+        if endpoints.is_empty() {
+            return Ok(());
+        }
+        let mut follower = Follower {
+            identity: Identity {
+                node_id: settings.node_id.clone().unwrap_or_else(host_name),
+                boot_id: format!("{:032x}", rand::random::<u128>()),
+                group: settings.node_group.clone(),
+                listeners: vec![
+                    format!("http://{}", self.http),
+                    format!("https://{}", self.https),
+                ],
+            },
+            endpoints,
+            live: Some(Live::new(registry)),
+            epoch: String::new(),
+            trusted: true,
+            publisher: self.publisher.clone(),
+            readiness: self.readiness.clone(),
+            cache: ConfigCache::new(settings.state_dir.clone()),
+            telemetry,
+            started: tokio::time::Instant::now(),
+        };
+        follower.restore();
+        self.tasks.spawn(follower.run(self.stop.clone()));
+        Ok(())
     }
 
     /// Publishes snapshots to it.
@@ -164,4 +222,12 @@ fn start_workers(
         },
     };
     Workers::start(&plan, &shared, drain, proxy).map_err(io("cannot start the workers"))
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "node".to_owned(),
+        name => name.to_owned(),
+    }
 }

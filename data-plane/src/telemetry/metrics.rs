@@ -70,6 +70,10 @@ pub struct Metrics {
     pub response_bytes: Counter<u64, AtomicU64>,
     /// The revision served.
     pub revision: Gauge,
+    /// 1 while a control plane is followed.
+    pub connected: Gauge,
+    /// Exchanges that are over.
+    pub answered: Counter,
 }
 
 /// The counters of one route.
@@ -102,6 +106,8 @@ impl Metrics {
             access_lines_dropped: Counter::default(),
             response_bytes: Counter::default(),
             revision: Gauge::default(),
+            connected: Gauge::default(),
+            answered: Counter::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -154,6 +160,16 @@ impl Metrics {
             "response_bytes",
             "Bytes of answers' bodies",
             self.response_bytes.clone(),
+        );
+        registry.register(
+            "control_plane_connected",
+            "1 while a control plane is followed",
+            self.connected.clone(),
+        );
+        registry.register(
+            "exchanges",
+            "Exchanges that are over",
+            self.answered.clone(),
         );
         registry.register(
             "config_revision",

@@ -195,6 +195,7 @@ impl Facts {
         let metrics = &self.telemetry.metrics;
         let took = self.started.elapsed();
         metrics.in_flight.dec();
+        metrics.answered.inc();
         metrics.response_bytes.inc_by(bytes);
         if let Some(route) = &self.route {
             route.count(self.status, took.as_secs_f64());

@@ -41,6 +41,8 @@ impl Gateway {
             "off",
             "--workers",
             "1",
+            "--control-plane",
+            "",
             "--drain-timeout-ms",
             "5000",
         ];

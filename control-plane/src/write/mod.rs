@@ -1,0 +1,193 @@
+//! The one way a configuration changes: **check** (the would-be set is compiled), **commit** (the
+//! next revision), **notify** (the catalog moves on, and its followers with it).
+//!
+//! All of it happens while the lock on revisions is held, so what was checked is what is committed.
+
+mod mistake;
+mod operation;
+mod plan;
+pub mod write_only;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use gatewright_proto::{Key, Version};
+use tokio::{sync::Mutex, time::timeout_at};
+
+pub use mistake::Mistake;
+pub use operation::{Operation, Precondition, Tags};
+pub use plan::{Plan, Planned};
+
+use crate::{
+    catalog::{Catalog, State},
+    check::Checker,
+    label::Selector,
+    store::{Authorship, Edit, StoreError, Transaction},
+};
+
+/// Longest wait for the writers before, on this control plane and others.
+const MAX_LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// A change as a client asks for it. All of it happens, or nothing.
+#[derive(Debug, Default)]
+pub struct Write {
+    /// What to do, each resource once.
+    pub operations: Vec<Operation>,
+    /// Whether and where resources that no operation names are deleted.
+    pub prune: Option<Selector>,
+    /// What was wrong already when it was read: it is checked and then refused.
+    pub mistakes: Vec<Mistake>,
+    /// Whether it is committed.
+    pub mode: Mode,
+    /// Who writes, and what for.
+    pub by: Authorship,
+}
+
+/// Whether a change is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is checked and committed.
+    #[default]
+    Commit,
+    /// It is checked, and what it would do is answered.
+    DryRun,
+}
+
+/// What came of a write.
+#[derive(Debug)]
+pub struct Written {
+    /// The revision it made; the present one where it changed nothing or was a dry run.
+    pub revision: u64,
+    /// What it changed, in order of key.
+    pub changes: Vec<Planned>,
+    /// The configuration after it.
+    pub state: Arc<State>,
+}
+
+/// Why a write was refused. Nothing of it was committed.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// There is none of this name.
+    #[error("there is no `{0}`")]
+    NotFound(Key),
+    /// There is one of this name.
+    #[error("`{0}` exists already")]
+    AlreadyExists(Key),
+    /// The resource is not what the client believes it to be.
+    #[error("`{0}` is at another version")]
+    Precondition(Key, Option<Version>),
+    /// The patch is not one, or leads to something that is none.
+    #[error("other resources refer to what is to be deleted")]
+    StillReferenced(Vec<Mistake>),
+    /// It has these mistakes.
+    #[error("the configuration would have {} mistakes", .0.len())]
+    Invalid(Vec<Mistake>),
+    /// Other writers took too long.
+    #[error("other writes took more than {} seconds", MAX_LOCK_WAIT.as_secs())]
+    Busy,
+    /// The check died.
+    #[error("the check failed")]
+    Check(#[source] tokio::task::JoinError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes all changes.
+#[derive(Debug)]
+pub struct Writer {
+    catalog: Catalog,
+    checker: Arc<Checker>,
+    // Writers of this process queue here, in order, so that only one takes up a connection.
+    turn: Mutex<()>,
+}
+
+impl Writer {
+    /// Writes to the catalog's store.
+    pub fn new(catalog: Catalog, checker: Arc<Checker>) -> Self {
+        Self {
+            catalog,
+            checker,
+            turn: Mutex::default(),
+        }
+    }
+
+    /// Carries out a change.
+    ///
+    /// # Errors
+    /// What is wrong with it, all at once; or the database, and then it may be committed only if the
+    /// failure came while the commit was on its way.
+    pub async fn write(&self, write: Write) -> Result<Written, WriteError> {
+        let deadline = tokio::time::Instant::now() + MAX_LOCK_WAIT;
+        let turn = timeout_at(deadline, self.turn.lock());
+        let _turn = turn.await.map_err(|_| WriteError::Busy)?;
+        let begin = timeout_at(deadline, self.catalog.store.begin());
+        let mut transaction = begin.await.map_err(|_| WriteError::Busy)??;
+        let present = self.present(&mut *transaction).await?;
+        let by = write.by.clone();
+        let mode = write.mode;
+        let plan = self.check(present.clone(), write).await?;
+        if mode == Mode::DryRun || plan.changes.is_empty() {
+            return Ok(Written {
+                revision: present.head.revision,
+                changes: plan.changes,
+                state: present,
+            });
+        }
+        let edits = plan.changes.iter().map(Planned::edit).collect();
+        self.commit(transaction, edits, by, plan).await
+    }
+
+    /// The configuration as of the transaction.
+    async fn present(&self, transaction: &mut dyn Transaction) -> Result<Arc<State>, StoreError> {
+        let known = self.catalog.state.borrow().clone();
+        let head = transaction.head().clone();
+        if known.head == head {
+            return Ok(known);
+        }
+        if known.head.epoch == head.epoch && known.head.revision < head.revision {
+            let changes = transaction.changes_after(known.head.revision).await?;
+            if let Some(changes) = changes {
+                return Ok(self.catalog.advance(head, &changes));
+            }
+        }
+        self.catalog.reload().await
+    }
+
+    async fn check(&self, present: Arc<State>, write: Write) -> Result<Plan, WriteError> {
+        let checker = self.checker.clone();
+        let check = move || {
+            let plan = Plan::of(&present, write)?;
+            let touched: BTreeSet<String> = plan.touched.iter().map(Key::to_string).collect();
+            if plan.changes.is_empty() && plan.mistakes.is_empty() {
+                return Ok(plan);
+            }
+            let errors = checker.check_change(&present.set(), &plan.would_be, &touched);
+            plan.judge(errors, checker.registry())
+        };
+        let checked = tokio::task::spawn_blocking(check).await;
+        checked.map_err(WriteError::Check)?
+    }
+
+    async fn commit(
+        &self,
+        transaction: Box<dyn Transaction>,
+        edits: Vec<Edit>,
+        by: Authorship,
+        plan: Plan,
+    ) -> Result<Written, WriteError> {
+        let mut head = transaction.head().clone();
+        let (revision, changes) = transaction.commit(edits, by).await?;
+        head.revision = revision;
+        let state = self.catalog.advance(head, &changes);
+        tracing::info!(
+            revision,
+            changes = changes.len(),
+            "committed revision {revision}"
+        );
+        Ok(Written {
+            revision,
+            changes: plan.changes,
+            state,
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! Fields that are written and never read back: a credential's key, which is stored as a digest, a
+//! certificate's private key, and a secret's value.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest;
+use gatewright_proto::{Key, Kind, Resource, v1};
+use serde_json::{Map, Value};
+
+use super::Mistake;
+
+/// Longest shown beginning of a key, in bytes.
+const MAX_PREFIX_BYTES: usize = 6;
+
+/// What `private_key` begins with where it is not a key but the name of a secret.
+const SECRET_REFERENCE: &str = "secret:";
+
+/// Takes what was left out of a replacement from the stored resource.
+pub fn keep_stored(resource: &mut Resource, stored: Option<&Resource>) {
+    match (resource, stored) {
+        (Resource::Credential(new), Some(Resource::Credential(stored))) => {
+            if new.key.is_empty() && new.digest.is_empty() {
+                new.digest.clone_from(&stored.digest);
+                new.prefix.clone_from(&stored.prefix);
+            }
+        }
+        (Resource::Certificate(new), Some(Resource::Certificate(stored))) => {
+            if new.private_key.is_empty() {
+                new.private_key.clone_from(&stored.private_key);
+            }
+        }
+        (Resource::Secret(new), Some(Resource::Secret(stored))) => {
+            if new.value.is_empty() {
+                new.value.clone_from(&stored.value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Makes room in a stored credential for a patch that brings another key or digest.
+pub fn prepare_patch(kind: Kind, stored: &mut Value, patch: &Value) {
+    let (Kind::Credential, Some(stored)) = (kind, stored.as_object_mut()) else {
+        return;
+    };
+    let brings = |field: &str| patch.get(field).is_some_and(|value| !value.is_null());
+    if brings("key") {
+        stored.remove("digest");
+    }
+    if brings("key") || brings("digest") {
+        stored.remove("prefix");
+    }
+}
+
+/// Replaces a credential's key by its digest.
+///
+/// # Errors
+/// A key of a wrong form, or one that comes with a digest or another prefix.
+pub fn seal(resource: &mut Resource) -> Result<(), Mistake> {
+    let key = Key::of(resource);
+    let Resource::Credential(credential) = resource else {
+        return Ok(());
+    };
+    if credential.key.is_empty() {
+        return Ok(());
+    }
+    let visible = |byte: u8| (b'!'..=b'~').contains(&byte);
+    if !(8..=512).contains(&credential.key.len()) || !credential.key.bytes().all(visible) {
+        let reason = "must be 8 to 512 visible ASCII characters";
+        return Err(Mistake::invalid(key, "key", reason));
+    }
+    if !credential.digest.is_empty() {
+        let reason = "give either `key` or `digest`: the digest is computed from the key";
+        return Err(Mistake::invalid(key, "digest", reason));
+    }
+    let prefix = prefix(&credential.key);
+    if !credential.prefix.is_empty() && credential.prefix != prefix {
+        let reason = "leave it out: it is computed from the key";
+        return Err(Mistake::invalid(key, "prefix", reason));
+    }
+    prefix.clone_into(&mut credential.prefix);
+    credential.digest = digest(&credential.key);
+    credential.key.clear();
+    Ok(())
+}
+
+fn prefix(key: &str) -> &str {
+    &key[..MAX_PREFIX_BYTES.min(key.len() / 4)]
+}
+
+/// SHA-256, as `sha256:` and 64 hexadecimal digits.
+fn digest(key: &str) -> String {
+    let mut text = String::from("sha256:");
+    for byte in digest::digest(&digest::SHA256, key.as_bytes()).as_ref() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The resource's JSON without what is write only: the only form in which one leaves the API.
+pub fn redact(resource: &Resource) -> Value {
+    let mut json = resource.to_json().unwrap_or_else(|error| {
+        // Only a database written to by other means can hold it.
+        tracing::error!(resource = %Key::of(resource), %error, "a stored resource is not JSON");
+        Value::Object(Map::new())
+    });
+    if let Some(fields) = json.as_object_mut() {
+        match resource {
+            Resource::Credential(_) => _ = fields.remove("key"),
+            Resource::Secret(_) => _ = fields.remove("value"),
+            Resource::Certificate(certificate) if !refers_to_secret(certificate) => {
+                fields.remove("private_key");
+            }
+            _ => {}
+        }
+    }
+    json
+}
+
+fn refers_to_secret(certificate: &v1::Certificate) -> bool {
+    certificate.private_key.starts_with(SECRET_REFERENCE)
+}
+
+/// Which fields differ between two versions of a resource without [`redact`] showing it.
+pub fn hidden_changes(before: &Resource, after: &Resource) -> Vec<&'static str> {
+    match (before, after) {
+        (Resource::Secret(before), Resource::Secret(after)) if before.value != after.value => {
+            vec!["value"]
+        }
+        (Resource::Certificate(before), Resource::Certificate(after))
+            if before.private_key != after.private_key
+                && !(refers_to_secret(before) && refers_to_secret(after)) =>
+        {
+            vec!["private_key"]
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
