@@ -1,15 +1,17 @@
 //! Resources to snapshot: the only conversion in the system.
 //!
-//! It is total. A resource with a mistake is treated as refused: it is left out, and what needs it is
-//! closed, for that scope only, so that a route is never served with less than was asked for. The
+//! It is total. A resource with a mistake is treated as refused: it, and what needs it, is closed, for
+//! that scope only, so that a route is never served with less than was asked for. The
 //! control plane commits nothing that has mistakes; a node publishes what is left and reports them.
 
 mod certificate;
 mod check;
 mod consumer;
 mod field;
+pub(crate) mod pattern;
 mod plugin;
 mod route;
+mod secret;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,8 @@ mod upstream;
 
 use std::collections::BTreeSet;
 
-use gatewright_proto::{Key, Kind};
+use gatewright_proto::{Key, Kind, Resource};
+use pattern::Patterns;
 
 use crate::{CompileError, Held, ResourceSet, Snapshot, plugin::Registry};
 
@@ -43,8 +46,10 @@ pub fn compile(
         previous,
         errors: Vec::new(),
         bad: set.refused.keys().cloned().collect(),
+        patterns: Patterns::new(previous.map(|it| &it.patterns)),
     };
     compiler.check_all();
+    compiler.secrets();
     let upstreams = compiler.upstreams();
     let services = compiler.services(&upstreams);
     let plugins = compiler.plugins();
@@ -61,6 +66,7 @@ pub fn compile(
         consumers,
         certificates,
         plugins: plugins.by_name(),
+        patterns: compiler.patterns.used,
         router,
     };
     Compiled { snapshot, errors }
@@ -74,6 +80,7 @@ struct Compiler<'a> {
     errors: Vec<CompileError>,
     /// What has mistakes, or was refused before.
     bad: BTreeSet<Key>,
+    patterns: Patterns<'a>,
 }
 
 impl<'a> Compiler<'a> {
@@ -105,6 +112,20 @@ impl<'a> Compiler<'a> {
             .held
             .range(from..)
             .take_while(move |(key, _)| key.kind == kind)
+    }
+
+    /// All resources of a kind that could be read, those refused before included, in order of name.
+    fn held_or_refused(&self, kind: Kind) -> Vec<(&'a Key, &'a Resource)> {
+        let refused = self
+            .set
+            .refused
+            .iter()
+            .filter(|(key, _)| key.kind == kind)
+            .filter_map(|(key, refused)| Some((key, refused.resource.as_deref()?)));
+        let held = self.held(kind).map(|(key, held)| (key, &*held.resource));
+        let mut all: Vec<_> = held.chain(refused).collect();
+        all.sort_by_key(|(key, _)| *key);
+        all
     }
 
     /// Whether a resource is there and in force, without mistakes.

@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::{
     Matched, Miss, Query,
+    compile::pattern::ByText,
     plugin::{Chain, Instance},
     route::Router,
 };
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub certificates: Vec<Arc<Certificate>>,
     /// Enabled plugins that compiled, by name: what the next compilation takes over.
     pub plugins: HashMap<Arc<str>, Arc<Instance>>,
+    /// Regular expressions of routes, for the same reason.
+    pub(crate) patterns: ByText,
     pub(crate) router: Router,
 }
 
@@ -40,6 +43,7 @@ impl Snapshot {
             consumers: Consumers::default(),
             certificates: Vec::new(),
             plugins: HashMap::new(),
+            patterns: ByText::new(),
             router: Router::default(),
         }
     }

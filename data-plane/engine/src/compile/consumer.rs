@@ -8,10 +8,15 @@ use gatewright_proto::{
 };
 
 use super::{Compiler, Mistake, plugin::Plugins};
-use crate::{Consumer, Consumers, Credential, plugin::Scope};
+use crate::{
+    Consumer, Consumers, Credential,
+    plugin::{Instance, Scope},
+};
 
 /// What stands before the digits of a digest.
 const SHA256: &str = "sha256:";
+/// Longest part of a key that may be read back.
+const MAX_PREFIX_BYTES: usize = 6;
 
 impl Compiler<'_> {
     pub(super) fn consumers(&mut self, plugins: &Plugins) -> Consumers {
@@ -44,12 +49,17 @@ impl Compiler<'_> {
         groups.dedup();
         let mut scopes = vec![Scope::Consumer(Arc::clone(&name))];
         scopes.extend(groups.iter().cloned().map(Scope::ConsumerGroup));
-        let chain = plugins.chain_of(&scopes, &[]);
-        Consumer::new(name, groups, chain.instances)
+        let mut instances = plugins.chain_of(&scopes, &[]).instances;
+        // What a refused group would have forbidden is not known, so its consumers may do nothing.
+        let refused = |group: &&String| self.is_bad(&Key::new(Kind::ConsumerGroup, group.as_str()));
+        if let Some(group) = consumer.groups.iter().find(refused) {
+            instances.insert(0, Instance::closed(group.as_str().into()));
+        }
+        Consumer::new(name, groups, instances)
     }
 
     fn credentials(&mut self, consumers: &mut Consumers) {
-        let mut first: HashMap<[u8; 32], &str> = HashMap::new();
+        let mut first: HashMap<[u8; 32], &Key> = HashMap::new();
         for (key, held) in self.held(Kind::Credential) {
             let Resource::Credential(credential) = &*held.resource else {
                 continue;
@@ -57,11 +67,12 @@ impl Compiler<'_> {
             let mut mistakes = Vec::new();
             let digest = read(credential, &mut mistakes);
             if let Some(digest) = digest
-                && let Some(other) = first.insert(digest, &key.name)
+                && let Some(other) = first.insert(digest, key)
             {
-                let reason = format!("credential `{other}` has the same key");
-                mistakes.push(Mistake::new("key", "duplicate", reason));
-                // Nobody can tell whose it is: neither is accepted.
+                // Nobody can tell whose it is: neither is accepted. Both are at fault, so that a node
+                // refuses the newer one and goes on with the one it had.
+                mistakes.push(duplicate(other));
+                self.add(other, duplicate(key));
                 consumers.by_key.remove(&digest);
             }
             self.add_all(key, mistakes);
@@ -79,6 +90,11 @@ impl Compiler<'_> {
     }
 }
 
+fn duplicate(other: &Key) -> Mistake {
+    let reason = format!("credential `{}` has the same key", other.name);
+    Mistake::new("key", "duplicate", reason)
+}
+
 fn read(credential: &v1::Credential, mistakes: &mut Vec<Mistake>) -> Option<[u8; 32]> {
     if credential.consumer.is_empty() {
         mistakes.push(Mistake::required("consumer"));
@@ -89,6 +105,10 @@ fn read(credential: &v1::Credential, mistakes: &mut Vec<Mistake>) -> Option<[u8;
     }
     if !credential.key.is_empty() {
         mistakes.push(Mistake::value("key", "is stored as a digest only"));
+    }
+    if credential.prefix.len() > MAX_PREFIX_BYTES {
+        let reason = format!("at most {MAX_PREFIX_BYTES} characters of a key are kept");
+        mistakes.push(Mistake::value("prefix", reason));
     }
     if credential.digest.is_empty() {
         mistakes.push(Mistake::required("key"));

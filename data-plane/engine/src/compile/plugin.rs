@@ -67,7 +67,12 @@ impl Plugins {
     fn insert(&mut self, instance: Arc<Instance>, plugin: Option<&v1::Plugin>) {
         let attach = plugin.and_then(|plugin| plugin.attach.as_ref());
         let scope = attach.and_then(Scope::of).unwrap_or(Scope::Global);
-        let except = plugin.map(|plugin| plugin.except.iter().filter_map(Scope::of).collect());
+        // `global` is no exception; were it one, a refused plugin that has it would close nothing.
+        let sparing = |scope: &Scope| matches!(scope, Scope::Route(_) | Scope::Service(_));
+        let except = plugin.map(|plugin| {
+            let except = plugin.except.iter().filter_map(Scope::of);
+            except.filter(sparing).collect()
+        });
         let entry = Entry {
             instance,
             except: except.unwrap_or_default(),

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Action, Route,
     path::Template,
-    plugin::Scope,
+    plugin::{Chain, Scope},
     route::{PathRule, Router, Rule},
 };
 
@@ -23,6 +23,8 @@ use crate::{
 struct Needs<'a> {
     services: &'a Services,
     plugins: &'a Plugins,
+    /// The place of the route.
+    index: usize,
 }
 
 impl Compiler<'_> {
@@ -31,16 +33,23 @@ impl Compiler<'_> {
         services: &Services,
         plugins: &Plugins,
     ) -> (Vec<Arc<Route>>, Router) {
-        let needs = Needs { services, plugins };
         let (mut routes, mut rules) = (Vec::new(), Vec::new());
-        for (key, held) in self.held(Kind::Route) {
-            let Resource::Route(route) = &*held.resource else {
+        for (key, resource) in self.held_or_refused(Kind::Route) {
+            let Resource::Route(route) = resource else {
                 continue;
             };
-            let Some(rule) = self.rule(key, route, &needs, routes.len()) else {
-                continue;
+            let mut mistakes = Vec::new();
+            let needs = Needs {
+                services,
+                plugins,
+                index: routes.len(),
             };
-            if held.resource.enabled() {
+            let rule = self.rule(key, route, &needs, &mut mistakes);
+            // What was refused before has been reported.
+            if !self.set.refused.contains_key(key) {
+                self.add_all(key, mistakes);
+            }
+            if let Some(rule) = rule.filter(|_| resource.enabled()) {
                 routes.push(Arc::clone(&rule.route));
                 rules.push(rule);
             }
@@ -63,38 +72,41 @@ impl Compiler<'_> {
         (routes, router)
     }
 
-    /// None where it has mistakes.
+    /// None where it cannot be told which requests it is for. With other mistakes it is closed: if it
+    /// were left out, a less specific route could answer its requests with less protection.
     fn rule(
         &mut self,
         key: &Key,
         route: &v1::Route,
         needs: &Needs<'_>,
-        index: usize,
+        mistakes: &mut Vec<Mistake>,
     ) -> Option<Rule> {
-        let mut mistakes = Vec::new();
-        let hosts = matching::hosts(route, &mut mistakes);
-        let paths = matching::paths(route, &mut mistakes);
-        let methods = matching::methods(route, &mut mistakes);
-        let headers = matching::headers(route, &mut mistakes);
-        let upgrades = matching::upgrades(route, &mut mistakes);
-        let rewrite = rewrite("rewrite", &route.rewrite, &paths, &mut mistakes);
+        let hosts = matching::hosts(route, mistakes);
+        let paths = matching::paths(route, &mut self.patterns, mistakes);
+        let methods = matching::methods(route, mistakes);
+        let headers = matching::headers(route, &mut self.patterns, mistakes);
+        let placed = mistakes.is_empty();
+        let upgrades = matching::upgrades(route, mistakes);
+        let rewrite = rewrite("rewrite", &route.rewrite, &paths, mistakes);
         if rewrite.is_some() && route.strip_prefix.unwrap_or(false) {
             let reason = "`strip_prefix` and `rewrite` exclude each other";
             mistakes.push(Mistake::value("rewrite", reason));
         }
-        let action = answer::action(route, needs.services, &paths, &mut mistakes);
-        self.add_all(key, mistakes);
-        let action = action.filter(|_| !self.is_bad(key))?;
-        let scopes = [
-            Scope::Global,
-            Scope::Service(route.service.as_str().into()),
-            Scope::Route(key.name.as_str().into()),
-        ];
+        let action = answer::action(route, needs.services, &paths, mistakes);
+        if !placed {
+            return None;
+        }
+        let good = mistakes.is_empty() && !self.is_bad(key);
+        let action = action
+            .filter(|action| good || matches!(action, Action::Closed(_)))
+            .unwrap_or_else(|| {
+                Action::Closed(format!("route `{}` was refused by this node", key.name).into())
+            });
         let compiled = Route {
             name: key.name.as_str().into(),
-            index,
+            index: needs.index,
+            chain: chain(key, route, &action, needs.plugins),
             action,
-            chain: needs.plugins.chain_of(&scopes, &scopes),
             strip_prefix: route.strip_prefix.unwrap_or(false),
             rewrite,
             preserve_host: route.preserve_host.unwrap_or(false),
@@ -107,9 +119,23 @@ impl Compiler<'_> {
             paths,
             methods,
             headers,
+            good,
             route: Arc::new(compiled),
         })
     }
+}
+
+/// What runs before the action. Nothing where the answer is 500 in any case.
+fn chain(key: &Key, route: &v1::Route, action: &Action, plugins: &Plugins) -> Chain {
+    if matches!(action, Action::Closed(_)) {
+        return Chain::default();
+    }
+    let scopes = [
+        Scope::Global,
+        Scope::Service(route.service.as_str().into()),
+        Scope::Route(key.name.as_str().into()),
+    ];
+    plugins.chain_of(&scopes, &scopes)
 }
 
 /// Reads a path to send to, whose parameters every path of the route must have.

@@ -7,6 +7,7 @@ use gatewright_proto::{
     v1::{self, Balancer, Protocol},
 };
 use http::Uri;
+use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{
@@ -211,17 +212,25 @@ fn check_tls(tls: Option<&v1::UpstreamTls>, url: Option<&Url>, mistakes: &mut Ve
         let reason = format!("`{}` is not a host name", tls.server_name);
         mistakes.push(Mistake::value("tls.server_name", reason));
     }
-    if !tls.ca_certificates.is_empty() {
-        let certificates: Result<Vec<_>, _> =
-            CertificateDer::pem_slice_iter(tls.ca_certificates.as_bytes()).collect();
-        if certificates.is_ok_and(|list| list.is_empty()) || !tls.ca_certificates.contains("BEGIN")
-        {
-            mistakes.push(Mistake::value(
-                "tls.ca_certificates",
-                "has no certificate in PEM",
-            ));
-        }
+    if !tls.ca_certificates.is_empty()
+        && let Err(reason) = authorities(&tls.ca_certificates)
+    {
+        mistakes.push(Mistake::value("tls.ca_certificates", reason));
     }
+}
+
+/// Checks that a text is PEM of certificates, all of which can be trusted as authorities.
+fn authorities(text: &str) -> Result<(), String> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
+        let certificate = certificate.map_err(|_| "has a certificate with broken PEM")?;
+        let added = store.add(certificate);
+        added.map_err(|error| format!("has a certificate that is not one: {error}"))?;
+    }
+    if store.is_empty() {
+        return Err("has no certificate in PEM".to_owned());
+    }
+    Ok(())
 }
 
 fn tls(tls: Option<&v1::UpstreamTls>) -> Tls {

@@ -103,7 +103,12 @@ fn two_credentials_of_one_key_are_both_refused() {
         &Registry::default(),
         None,
     );
-    assert_eq!(compiled.errors[0].code, "duplicate");
+    let blamed: Vec<_> = compiled
+        .errors
+        .iter()
+        .map(|it| (&*it.key.name, it.code))
+        .collect();
+    assert_eq!(blamed, [("a", "duplicate"), ("b", "duplicate")]);
     assert!(compiled.snapshot.consumers.by_key.is_empty());
 }
 

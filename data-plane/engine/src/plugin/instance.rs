@@ -8,7 +8,7 @@ use gatewright_proto::{
 };
 
 use super::{Flow, Plugin, when::When};
-use crate::{Code, Consumer, Rejection, RequestContext};
+use crate::{Action, Code, Rejection, RequestContext};
 
 /// A plugin resource, compiled.
 #[derive(Debug)]
@@ -29,8 +29,9 @@ pub struct Instance {
     pub(super) refuses: bool,
     /// Condition to run.
     pub(super) when: Option<When>,
-    /// Consumers and groups that it does not apply to. (Routes and services are left out of chains
-    /// when they are compiled.)
+    /// What it does not apply to, where only the request tells: consumers and groups, and for an
+    /// instance attached to those, routes and services too. (The chains of routes are compiled
+    /// without what does not apply to them.)
     pub(super) except: Box<[Scope]>,
     /// The policy.
     pub plugin: Box<dyn Plugin>,
@@ -79,11 +80,18 @@ impl Scope {
         }
     }
 
-    fn includes(&self, consumer: &Consumer) -> bool {
+    /// Whether a request is within it, as far as is known by now.
+    fn includes(&self, request: &RequestContext) -> bool {
+        let consumer = request.consumer.as_deref();
         match self {
-            Self::Consumer(name) => *name == consumer.name,
-            Self::ConsumerGroup(name) => consumer.groups.contains(name),
-            Self::Global | Self::Service(_) | Self::Route(_) => false,
+            Self::Consumer(name) => consumer.is_some_and(|it| it.name == *name),
+            Self::ConsumerGroup(name) => consumer.is_some_and(|it| it.groups.contains(name)),
+            Self::Route(name) => request.route.name == *name,
+            Self::Service(name) => match &request.route.action {
+                Action::Forward(service) => service.name == *name,
+                _ => false,
+            },
+            Self::Global => false,
         }
     }
 }
@@ -132,12 +140,9 @@ impl Instance {
         self.when.as_ref().map_or("", When::source)
     }
 
-    /// Whether it does not apply to this consumer.
+    /// Whether it does not apply to this request.
     pub(super) fn spares(&self, request: &RequestContext) -> bool {
-        let Some(consumer) = &request.consumer else {
-            return false;
-        };
-        self.except.iter().any(|scope| scope.includes(consumer))
+        self.except.iter().any(|scope| scope.includes(request))
     }
 }
 

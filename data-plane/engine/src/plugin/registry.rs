@@ -148,8 +148,11 @@ impl Errors {
         Some(scope)
     }
 
-    /// Exceptions of consumers and groups, the ones that are told at run time.
+    /// The exceptions that are told at run time: all of an instance that follows the consumer over
+    /// all routes, consumers and groups of any other.
     fn except(&mut self, plugin: &v1::Plugin, known: Option<&PluginType>) -> Box<[Scope]> {
+        let attached = plugin.attach.as_ref().and_then(Scope::of);
+        let follows_consumer = attached.is_some_and(|scope| scope.per_consumer());
         let mut kept = Vec::new();
         for (index, attach) in plugin.except.iter().enumerate() {
             let field = format!("except[{index}]");
@@ -165,6 +168,7 @@ impl Errors {
                     }
                     kept.push(scope);
                 }
+                Some(scope) if follows_consumer => kept.push(scope),
                 Some(_) => {}
             }
         }

@@ -131,6 +131,20 @@ fn types_that_identify_cannot_be_attached_to_whom_they_identify() {
 }
 
 #[test]
+fn what_follows_the_consumer_keeps_its_exceptions_of_routes() {
+    let kept = |kind: &str| {
+        let mut plugin = resource("ip-filter", &json!({"deny": ["10.0.0.0/8"]}));
+        plugin.attach = Some(request::attach(kind, "a"));
+        plugin.except = vec![request::attach("route", "free")];
+        let instance = build(&Registry::default(), &plugin).unwrap();
+        instance.except.to_vec()
+    };
+    assert_eq!(kept("consumer"), [super::Scope::Route("free".into())]);
+    // Of a service's plugin, the route's chain is compiled without it.
+    assert_eq!(kept("service"), []);
+}
+
+#[test]
 fn shadow_means_nothing_to_a_type_that_never_refuses() {
     let mut wrong = resource("headers", &json!({}));
     wrong.mode = 1;

@@ -10,42 +10,44 @@ use super::{Ambiguous, Matched, Miss, PathRule, Query, Rule};
 use crate::path::{Parameter, Segment, Template};
 
 /// A search under way, over all hosts.
-pub(super) struct Search<'q> {
+pub(super) struct Search<'s, 'q> {
     query: &'q Query<'q>,
-    /// Methods of routes that match but for theirs.
-    allowed: Vec<Method>,
+    /// Rules that match but for their methods. Common where routes share a path, so few are kept in
+    /// place.
+    allowed: SmallVec<[&'s Rule; 8]>,
 }
 
-impl<'q> Search<'q> {
-    pub(super) const fn new(query: &'q Query<'q>) -> Self {
+impl<'s, 'q> Search<'s, 'q> {
+    pub(super) fn new(query: &'q Query<'q>) -> Self {
         Self {
             query,
-            allowed: Vec::new(),
+            allowed: SmallVec::new(),
         }
     }
 
-    pub(super) fn miss(mut self) -> Miss {
+    pub(super) fn miss(self) -> Miss {
         if self.allowed.is_empty() {
             return Miss::NoRoute;
         }
-        self.allowed
-            .sort_by(|one, other| one.as_str().cmp(other.as_str()));
-        self.allowed.dedup();
-        Miss::MethodNotAllowed(self.allowed)
+        let methods = self.allowed.iter().flat_map(|rule| rule.methods.iter());
+        let mut methods: Vec<Method> = methods.cloned().collect();
+        methods.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        methods.dedup();
+        Miss::MethodNotAllowed(methods)
     }
 
     /// The first rule that accepts method and headers.
-    fn first<'s>(&mut self, rules: &'s [Arc<Rule>]) -> Option<&'s Arc<Rule>> {
+    fn first(&mut self, rules: &'s [Arc<Rule>]) -> Option<&'s Arc<Rule>> {
         rules.iter().find(|rule| self.accepts(rule))
     }
 
-    fn accepts(&mut self, rule: &Rule) -> bool {
+    fn accepts(&mut self, rule: &'s Rule) -> bool {
         if !rule.headers_match(self.query.headers) {
             return false;
         }
         let accepts = rule.methods.is_empty() || rule.methods.contains(self.query.method);
         if !accepts {
-            self.allowed.extend_from_slice(&rule.methods);
+            self.allowed.push(rule);
         }
         accepts
     }
@@ -95,7 +97,7 @@ impl PathIndex {
         }
     }
 
-    pub(super) fn find<'s>(&'s self, search: &mut Search<'_>) -> Option<Matched<'s>> {
+    pub(super) fn find<'s>(&'s self, search: &mut Search<'s, '_>) -> Option<Matched<'s>> {
         let path = search.query.path;
         if let Some(rule) = self.exact.get(path).and_then(|rules| search.first(rules)) {
             return Some(matched(rule, 0));
@@ -115,7 +117,7 @@ impl PathIndex {
     }
 
     /// Tries the path's leading segments, from the most that any prefix has to none.
-    fn find_prefix<'s>(&'s self, search: &mut Search<'_>) -> Option<Matched<'s>> {
+    fn find_prefix<'s>(&'s self, search: &mut Search<'s, '_>) -> Option<Matched<'s>> {
         if self.prefixes.is_empty() {
             return None;
         }
@@ -180,7 +182,7 @@ impl Node {
         });
     }
 
-    fn find<'s>(&'s self, path: &str, search: &mut Search<'_>) -> Option<Matched<'s>> {
+    fn find<'s>(&'s self, path: &str, search: &mut Search<'s, '_>) -> Option<Matched<'s>> {
         self.descend(path, 1, &mut Ranges::new(), search)
     }
 
@@ -190,7 +192,7 @@ impl Node {
         path: &str,
         start: usize,
         ranges: &mut Ranges,
-        search: &mut Search<'_>,
+        search: &mut Search<'s, '_>,
     ) -> Option<Matched<'s>> {
         if start > path.len() {
             let End { rule, names } = self.rules.iter().find(|end| search.accepts(&end.rule))?;

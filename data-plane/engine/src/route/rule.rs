@@ -18,6 +18,8 @@ pub(crate) struct Rule {
     pub(crate) methods: Box<[Method]>,
     /// All must match.
     pub(crate) headers: Box<[HeaderRule]>,
+    /// Whether it has no mistakes; one that has is closed.
+    pub(crate) good: bool,
     /// Where it leads.
     pub(crate) route: Arc<Route>,
 }
@@ -62,9 +64,13 @@ pub(crate) enum ValueRule {
 }
 
 impl Rule {
-    /// The order among routes with the same host and path.
+    /// The order among routes with the same host and path. One with mistakes comes after those that
+    /// only its name would put behind it: it must not take what they serve.
     pub(crate) fn cmp_place(&self, other: &Self) -> Ordering {
-        let place = |rule: &Self| (rule.methods.is_empty(), usize::MAX - rule.headers.len());
+        let place = |rule: &Self| {
+            let fewer_headers = usize::MAX - rule.headers.len();
+            (rule.methods.is_empty(), fewer_headers, !rule.good)
+        };
         place(self)
             .cmp(&place(other))
             .then_with(|| self.route.name.cmp(&other.route.name))
@@ -79,6 +85,8 @@ impl Rule {
             _ => false,
         };
         overlap
+            && self.good
+            && other.good
             && self.headers.len() == other.headers.len()
             && self
                 .headers

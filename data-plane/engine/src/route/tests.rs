@@ -307,3 +307,22 @@ fn unchanged_plugins_are_taken_over() {
         &instance(&second.snapshot)
     ));
 }
+
+#[test]
+fn an_endless_host_matches_no_wildcard_and_costs_nothing() {
+    let snapshot = snapshot(&[json!({"name": "wide", "hosts": ["*.test"]})]);
+    let host = format!("{}test", "a.".repeat(100));
+    assert_eq!(get(&snapshot, &host, "/"), "wide");
+    let host = format!("{}test", "a.".repeat(4000));
+    assert_eq!(get(&snapshot, &host, "/"), "");
+}
+
+#[test]
+fn equal_regular_expressions_are_compiled_once() {
+    let snapshot = snapshot(&[
+        json!({"paths": [{"regex": "/a+"}], "methods": ["GET"]}),
+        json!({"paths": [{"regex": "/a+"}], "methods": ["PUT"]}),
+    ]);
+    assert_eq!(snapshot.patterns.len(), 1);
+    assert_eq!(get(&snapshot, "h", "/aa"), "r0");
+}

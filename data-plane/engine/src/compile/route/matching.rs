@@ -2,18 +2,16 @@
 
 use gatewright_proto::v1::{self, path_match::Form, value_match::Form as ValueForm};
 use http::{HeaderName, HeaderValue, Method};
-use regex::{Regex, RegexBuilder};
 
 use super::{Mistake, field};
 use crate::{
+    compile::pattern::Patterns,
     path::{Template, normalize},
     route::{HeaderRule, Host, PathRule, ValueRule},
 };
 
 /// Most entries of one list.
 const MAX_ENTRIES: usize = 256;
-/// Largest compiled regular expression, in bytes.
-const MAX_REGEX_BYTES: usize = 256 * 1024;
 
 fn bounded<T>(at: &str, list: &[T], mistakes: &mut Vec<Mistake>) {
     if list.len() > MAX_ENTRIES {
@@ -38,11 +36,15 @@ pub(super) fn hosts(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Vec<Host>
     hosts
 }
 
-pub(super) fn paths(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Vec<PathRule> {
+pub(super) fn paths(
+    route: &v1::Route,
+    patterns: &mut Patterns<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<PathRule> {
     bounded("paths", &route.paths, mistakes);
     let mut paths = Vec::new();
     for (place, path) in route.paths.iter().enumerate() {
-        match path_rule(path) {
+        match path_rule(path, patterns) {
             Ok(rule) => paths.push(rule),
             Err(reason) => mistakes.push(Mistake::value(format!("paths[{place}]"), reason)),
         }
@@ -50,7 +52,7 @@ pub(super) fn paths(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Vec<PathR
     paths
 }
 
-fn path_rule(path: &v1::PathMatch) -> Result<PathRule, String> {
+fn path_rule(path: &v1::PathMatch, patterns: &mut Patterns<'_>) -> Result<PathRule, String> {
     let normal = |text: &String| match normalize(text) {
         Ok(normal) if normal == *text => Ok(()),
         Ok(normal) => Err(format!(
@@ -68,17 +70,8 @@ fn path_rule(path: &v1::PathMatch) -> Result<PathRule, String> {
         Some(Form::Template(text)) => Template::parse_match(text)
             .map(PathRule::Template)
             .map_err(|invalid| format!("`{text}`: {invalid}")),
-        Some(Form::Regex(text)) => anchored(text).map(PathRule::Regex),
+        Some(Form::Regex(text)) => patterns.whole(text).map(PathRule::Regex),
     }
-}
-
-fn anchored(text: &str) -> Result<Regex, String> {
-    // Checked by itself first, so that `a)|(b` cannot get out of the group.
-    Regex::new(text).map_err(|error| format!("`{text}` is not a regular expression: {error}"))?;
-    RegexBuilder::new(&format!("^(?:{text})$"))
-        .size_limit(MAX_REGEX_BYTES)
-        .build()
-        .map_err(|error| format!("`{text}`: {error}"))
 }
 
 pub(super) fn methods(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Box<[Method]> {
@@ -99,7 +92,11 @@ pub(super) fn methods(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Box<[Me
     methods.into()
 }
 
-pub(super) fn headers(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Box<[HeaderRule]> {
+pub(super) fn headers(
+    route: &v1::Route,
+    patterns: &mut Patterns<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Box<[HeaderRule]> {
     bounded("headers", &route.headers, mistakes);
     let mut headers = Vec::new();
     for (place, header) in route.headers.iter().enumerate() {
@@ -108,7 +105,7 @@ pub(super) fn headers(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Box<[He
             let reason = format!("`{}` is not a header name", header.name);
             mistakes.push(Mistake::value(format!("headers[{place}].name"), reason));
         }
-        let value = value_rule(header);
+        let value = value_rule(header, patterns);
         match (name, value) {
             (Ok(name), Ok(value)) => headers.push(HeaderRule { name, value }),
             (_, Err(reason)) => {
@@ -120,14 +117,14 @@ pub(super) fn headers(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Box<[He
     headers.into()
 }
 
-fn value_rule(header: &v1::HeaderMatch) -> Result<ValueRule, String> {
+fn value_rule(header: &v1::HeaderMatch, patterns: &mut Patterns<'_>) -> Result<ValueRule, String> {
     match header.value.as_ref().and_then(|value| value.form.as_ref()) {
         None | Some(ValueForm::Present(true)) => Ok(ValueRule::Present),
         Some(ValueForm::Present(false)) => Ok(ValueRule::Absent),
         Some(ValueForm::Exact(text)) => HeaderValue::from_str(text)
             .map(ValueRule::Exact)
             .map_err(|_| format!("`{text}` is not a value that a header can have")),
-        Some(ValueForm::Regex(text)) => anchored(text).map(ValueRule::Regex),
+        Some(ValueForm::Regex(text)) => patterns.whole(text).map(ValueRule::Regex),
     }
 }
 

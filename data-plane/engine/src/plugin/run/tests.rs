@@ -165,12 +165,15 @@ async fn a_limit_of_the_consumer_is_enforced_although_the_route_has_none() {
 }
 
 #[tokio::test]
-async fn consumers_and_groups_can_be_excepted() {
+async fn what_is_excepted_is_told_when_a_request_is_there() {
     let cases = [
         (Scope::Consumer("alice".into()), None),
         (Scope::ConsumerGroup("gold".into()), None),
         (Scope::Consumer("bob".into()), Some("forbidden")),
         (Scope::ConsumerGroup("staff".into()), Some("forbidden")),
+        (Scope::Route("test".into()), None),
+        (Scope::Route("other".into()), Some("forbidden")),
+        (Scope::Service("other".into()), Some("forbidden")),
     ];
     for (except, code) in cases {
         let mut refuses = trace("no", 2000, Does::Refuse);
