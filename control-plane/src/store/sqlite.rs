@@ -1,12 +1,19 @@
 //! SQLite in a file: the embedded default.
 //!
 //! The connections stay open for the life of the process, and none is opened with "create" after the
-//! first: when the file is deleted, reads go on from the file that is still open and writes fail, instead
-//! of starting over in an empty database.
+//! first: when the file is deleted, reads go on from the file that is still open. Writes are then refused:
+//! SQLite would put them into the file that nobody can find any more.
 
 mod write;
 
-use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use sqlx::{
@@ -36,7 +43,8 @@ pub(super) struct Sqlite {
     /// wait is a poll that lets one of many starve.
     writer: SqlitePool,
     /// Commits of this process. Those of others are found by polling.
-    committed: std::sync::Arc<Notify>,
+    committed: Arc<Notify>,
+    file: File,
     timeout: Duration,
 }
 
@@ -48,7 +56,7 @@ impl Sqlite {
             let reason = "the database URL must be `sqlite:PATH` with the path of a file";
             return Err(StoreError::Url(reason.to_owned()));
         }
-        create(Path::new(path))?;
+        let file = File::create(Path::new(path))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(false)
@@ -71,25 +79,57 @@ impl Sqlite {
         Ok(Self {
             readers: pool(settings.read_connections).await?,
             writer,
-            committed: std::sync::Arc::default(),
+            committed: Arc::default(),
+            file,
             timeout: settings.timeout,
         })
     }
 }
 
-/// Creates the file where it is missing. SQLite gives its mode to the files beside it.
-fn create(path: &Path) -> Result<(), StoreError> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
-    match file {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => {
+/// The file that is open, by what stays when its name is given to another.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl File {
+    /// Creates the file where it is missing. SQLite gives its mode to the files beside it.
+    fn create(path: &Path) -> Result<Self, StoreError> {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(path);
+        let identity = match file {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => identity(path),
+        };
+        let unusable = |error| {
             let path = path.display();
-            let reason = format!("the database file `{path}` cannot be created: {error}");
-            Err(StoreError::Url(reason))
+            StoreError::Url(format!(
+                "the database file `{path}` cannot be opened: {error}"
+            ))
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            identity: identity.map_err(unusable)?,
+        })
+    }
+
+    /// Checks that the name still leads to the file that is open.
+    fn check(&self) -> Result<(), StoreError> {
+        match identity(&self.path) {
+            Ok(identity) if identity == self.identity => Ok(()),
+            _ => {
+                let path = self.path.display();
+                let reason = format!("the database file `{path}` was deleted or replaced");
+                Err(sqlx::Error::Io(io::Error::other(reason)).into())
+            }
         }
     }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// Migrates in one transaction that holds the write lock; a second process waits for it.
@@ -174,6 +214,7 @@ impl Store for Sqlite {
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        self.file.check()?;
         let write = write::begin(&self.writer, self.committed.clone());
         Ok(Box::new(bounded(self.timeout * 2, write).await?))
     }

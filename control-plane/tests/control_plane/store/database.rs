@@ -1,0 +1,140 @@
+//! A database of its own for each test, gone afterwards.
+
+use std::{env, sync::Arc};
+
+use gatewright_control_plane::store::{Authorship, Edit, Store, StoreSettings, open};
+use gatewright_proto::{Key, Kind, Resource};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+
+const VARIABLE: &str = "GATEWRIGHT_TEST_POSTGRES_URL";
+
+/// An empty database, and what to remove at the end.
+pub(crate) enum Database {
+    /// On the server that `./test` started.
+    Postgres {
+        /// Where databases are created and dropped.
+        server: String,
+        /// Its name.
+        name: String,
+    },
+    /// A file.
+    Sqlite(tempfile::TempDir),
+}
+
+impl Database {
+    /// One of each back end.
+    pub(crate) async fn both() -> [Self; 2] {
+        [Self::postgres().await, Self::sqlite()]
+    }
+
+    /// A new one in Postgres.
+    pub(crate) async fn postgres() -> Self {
+        let server = env::var(VARIABLE).unwrap_or_else(|_| {
+            panic!("{VARIABLE} is not set: run these tests through ./test, which starts Postgres")
+        });
+        let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+        on_server(&server, format!("create database {name}")).await;
+        Self::Postgres { server, name }
+    }
+
+    /// A new one in a file.
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().expect("a folder for the file"))
+    }
+
+    /// Its URL.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Postgres { server, name } => {
+                let (server, _) = server.rsplit_once('/').expect("a URL with a database");
+                format!("{server}/{name}")
+            }
+            Self::Sqlite(dir) => format!("sqlite:{}", dir.path().join("store.db").display()),
+        }
+    }
+
+    /// A store on it.
+    pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        let opened = open(&self.url(), &StoreSettings::default()).await;
+        opened.unwrap_or_else(|error| panic!("{}: {error:?}", self.url()))
+    }
+
+    /// Runs a statement behind the store's back.
+    pub(crate) async fn execute(&self, statement: &'static str) {
+        let done = match self {
+            Self::Postgres { .. } => {
+                let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+                let done = sqlx::query(statement).execute(&mut connection).await;
+                done.map(|done| done.rows_affected())
+            }
+            Self::Sqlite(_) => {
+                let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+                let done = sqlx::query(statement).execute(&mut connection).await;
+                done.map(|done| done.rows_affected())
+            }
+        };
+        assert_ne!(done.unwrap(), 0, "{statement}");
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Self::Postgres { server, name } = self else {
+            return;
+        };
+        let (server, name) = (server.clone(), name.clone());
+        // A runtime cannot be waited for within another.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let statement = format!("drop database if exists {name} with (force)");
+            runtime.unwrap().block_on(on_server(&server, statement));
+        });
+        dropped.join().expect("the database is dropped");
+    }
+}
+
+async fn on_server(server: &str, statement: String) {
+    let connected = PgConnection::connect(server).await;
+    let mut connection = connected.unwrap_or_else(|error| panic!("{server}: {error}"));
+    let done = sqlx::query(AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await;
+    done.unwrap();
+}
+
+/// Writes a service of this name whose path says what it is.
+pub(crate) fn service(name: &str, path: &str) -> Edit {
+    let json = json!({"name": name, "url": "http://127.0.0.1:1", "path": path});
+    let resource = Kind::Service.from_json(json).unwrap();
+    put(resource)
+}
+
+/// Writes a resource.
+pub(crate) fn put(resource: Resource) -> Edit {
+    Edit {
+        key: Key::of(&resource),
+        after: Some(Arc::new(resource)),
+    }
+}
+
+/// Deletes the service of this name.
+pub(crate) fn delete(name: &str) -> Edit {
+    Edit {
+        key: Key::new(Kind::Service, name),
+        after: None,
+    }
+}
+
+/// Commits edits; returns the revision and how many resources changed.
+pub(crate) async fn commit(store: &dyn Store, edits: Vec<Edit>) -> (u64, usize) {
+    let transaction = store.begin().await.unwrap();
+    let by = Authorship {
+        author: "tester".to_owned(),
+        comment: "a test".to_owned(),
+    };
+    let (revision, changes) = transaction.commit(edits, by).await.unwrap();
+    (revision, changes.len())
+}

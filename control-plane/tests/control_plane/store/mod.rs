@@ -1,0 +1,8 @@
+//! One conformance suite for both back ends: what the trait promises, asked of a real Postgres and of a
+//! real SQLite file.
+
+mod conformance;
+mod database;
+mod shared;
+mod sqlite;
+mod url;
