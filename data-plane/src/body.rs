@@ -161,7 +161,10 @@ impl http_body::Body for Limited {
         {
             match self.left.checked_sub(data.len() as u64) {
                 Some(left) => self.left = left,
-                None => return Poll::Ready(Some(Err(BodyError::TooLarge(self.most)))),
+                None => {
+                    self.left = 0;
+                    return Poll::Ready(Some(Err(BodyError::TooLarge(self.most))));
+                }
             }
         }
         polled
@@ -169,5 +172,9 @@ impl http_body::Body for Limited {
 
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -47,6 +47,8 @@ enum State {
     Trailers(Scan),
     /// Behind the body.
     End,
+    /// Where the coding was broken: what follows has no meaning any more.
+    Broken(&'static str),
 }
 
 const NEXT_SIZE: State = State::Size {
@@ -71,11 +73,21 @@ impl Chunked {
     /// Takes what it can from the front of the buffer.
     ///
     /// # Errors
-    /// What is malformed.
+    /// What is malformed; the same again in every later call, so that nobody who reads on finds chunks
+    /// where there are none.
     pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, &'static str> {
+        let decoded = self.step(buffer);
+        if let Err(what) = decoded {
+            self.state = State::Broken(what);
+        }
+        decoded
+    }
+
+    fn step(&mut self, buffer: &mut BytesMut) -> Result<Decoded, &'static str> {
         loop {
             match &mut self.state {
                 State::Chunk(_) | State::Trailers(_) | State::End => break,
+                State::Broken(what) => return Err(what),
                 _ => {}
             }
             let taken = self.lines(buffer)?;

@@ -96,6 +96,10 @@ impl Pool {
                     },
                     other => other,
                 })?;
+        let switches = head.response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if switches && (outgoing.upgrade.is_none() || !upload.is_done()) {
+            return Err(SendError::Malformed("101 that was not asked for"));
+        }
         Ok(self.received(head, upstream, upload, (origin, outgoing)))
     }
 
@@ -124,11 +128,13 @@ impl Pool {
                 tunnel: None,
             };
         }
+        // A target that has answered instead of asking for the body must not get it any more.
+        let needless = upload.is_waiting();
         let body = ResponseBody {
             upstream: Some(upstream),
             decoder,
-            upload: (!upload.is_done()).then_some(upload),
-            keep: head.keep,
+            upload: (!upload.is_done() && !needless).then_some(upload),
+            keep: head.keep && !needless,
             home: (Arc::clone(&self.shelf), origin.clone()),
             idle_timeout: outgoing.idle_timeout,
             deadline: Deadline::default(),

@@ -68,6 +68,13 @@ impl Decoder {
     pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, &'static str> {
         match self {
             Self::End => Ok(Decoded::End),
+            Self::Chunked(chunked) => {
+                let decoded = chunked.decode(buffer)?;
+                if chunked.is_end() {
+                    *self = Self::End;
+                }
+                Ok(decoded)
+            }
             _ if buffer.is_empty() => Ok(Decoded::More),
             Self::UntilClose => Ok(Decoded::Data(buffer.split().freeze())),
             Self::Length(left) => {
@@ -75,13 +82,6 @@ impl Decoder {
                 let data = buffer.split_to(length.min(buffer.len())).freeze();
                 *self = Self::length(*left - data.len() as u64);
                 Ok(Decoded::Data(data))
-            }
-            Self::Chunked(chunked) => {
-                let decoded = chunked.decode(buffer)?;
-                if chunked.is_end() {
-                    *self = Self::End;
-                }
-                Ok(decoded)
             }
         }
     }

@@ -13,3 +13,6 @@ mod outbox;
 mod request;
 mod scan;
 pub mod server;
+
+#[cfg(test)]
+mod tests;

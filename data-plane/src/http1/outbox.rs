@@ -23,6 +23,8 @@ pub(super) struct Outbox {
     front_sent: usize,
     chunk: Bytes,
     back: &'static [u8],
+    /// Whether what was written may still wait below, in a TLS record that the socket had no room for.
+    unflushed: bool,
 }
 
 impl Outbox {
@@ -33,6 +35,10 @@ impl Outbox {
 
     /// Whether everything was sent.
     pub(super) const fn is_empty(&self) -> bool {
+        self.is_written() && !self.unflushed
+    }
+
+    const fn is_written(&self) -> bool {
         self.front.is_empty() && self.chunk.is_empty() && self.back.is_empty()
     }
 
@@ -58,12 +64,17 @@ impl Outbox {
         io: &mut W,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
+        while !self.is_written() {
             let sent = ready!(self.poll_once(io, context))?;
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(sent);
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(io).poll_flush(context))?;
+            self.unflushed = false;
         }
         Poll::Ready(Ok(()))
     }

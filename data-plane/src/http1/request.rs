@@ -1,6 +1,6 @@
 //! The head of a request, read strictly (RFC 9112, 2 to 6 and 11).
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use gatewright_engine::{Code, Rejection};
 use http::{HeaderMap, Method, Request, Uri, Version, header};
 
@@ -14,6 +14,9 @@ use crate::proxy::Limits;
 
 /// Fields that are parsed without an allocation.
 const FIELDS: usize = 64;
+
+/// Empty lines that may come before a request line.
+const MAX_EMPTY_LINES: u8 = 2;
 
 /// A request's head.
 #[derive(Debug)]
@@ -39,11 +42,10 @@ pub(super) fn parse(
     scan: &mut Scan,
     limits: &Limits,
 ) -> Result<Option<Head>, Rejection> {
-    // RFC 9112, 2.2: an empty line before the request line is ignored; more than two are not.
-    for _ in 0..2 {
-        if buffer.starts_with(b"\r\n") {
-            buffer.advance(2);
-            *scan = Scan::default();
+    // RFC 9112, 2.2: an empty line before the request line is ignored; more than a few are not.
+    while buffer.starts_with(b"\r\n") {
+        if scan.skip_empty_line(buffer) > MAX_EMPTY_LINES {
+            return Err(bad("empty lines before the request line"));
         }
     }
     let len = match scan.section(buffer) {
@@ -147,8 +149,12 @@ fn target(
     if target == "*" && *method != Method::OPTIONS {
         return Err(bad("the target `*` is for OPTIONS"));
     }
-    if target.contains('#') {
-        return Err(bad("a fragment in the target"));
+    // RFC 3986 knows neither; recipients differ about what they mean by them.
+    if !target
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+    {
+        return Err(bad("a character in the target that must be escaped"));
     }
     let uri = Uri::from_maybe_shared(head.slice_ref(target.as_bytes()))
         .map_err(|_| bad("malformed target"))?;

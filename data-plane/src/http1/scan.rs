@@ -1,5 +1,7 @@
 //! Finds the end of a header section, and what can never become one.
 
+use bytes::{Buf as _, BytesMut};
+
 /// What a buffer begins with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Section {
@@ -15,9 +17,20 @@ pub(super) enum Section {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     seen: usize,
+    empty_lines: u8,
 }
 
 impl Scan {
+    /// Takes an empty line from the front of the buffer. Returns how many it has taken.
+    pub(super) fn skip_empty_line(&mut self, buffer: &mut BytesMut) -> u8 {
+        if buffer.starts_with(b"\r\n") {
+            buffer.advance(2);
+            self.seen = 0;
+            self.empty_lines = self.empty_lines.saturating_add(1);
+        }
+        self.empty_lines
+    }
+
     /// Looks for the empty line that ends a section (RFC 9112 section 2.1). `buffer` begins where it
     /// did in the call before and may have grown.
     pub(super) fn section(&mut self, buffer: &[u8]) -> Section {

@@ -95,7 +95,10 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
     async fn next(&mut self) -> ControlFlow<()> {
         let head = match self.head().await {
             Ok(head) => head,
-            Err(NoHead::Over) => return ControlFlow::Break(()),
+            Err(NoHead::Over) => {
+                self.shutdown().await;
+                return ControlFlow::Break(());
+            }
             Err(NoHead::Refused(rejection)) => {
                 let answer = self.exchange.refuse(&self.connection, &rejection);
                 let asked = Asked {
@@ -123,6 +126,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
     async fn head(&mut self) -> Result<Head, NoHead> {
         let (limits, mut scan) = (self.exchange.limits(), Scan::default());
         let (state, cancelled) = (&self.state, &mut self.cancelled);
+        lock(state).rest();
         poll_fn(|context| {
             let state = &mut *lock(state);
             loop {
@@ -166,13 +170,12 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
 
     /// Runs the request path. None where the client went away.
     async fn answer(&mut self, head: Head) -> Option<Answer> {
-        let bodiless = head.decoder.is_end();
-        let body = if bodiless {
+        let body = if head.decoder.is_end() {
             Body::Empty
         } else {
-            lock(&self.state).begin_body(head.decoder, head.expects);
-            let timeout = self.exchange.limits().body_timeout;
-            Body::Stream(Box::pin(RequestBody::new(Arc::clone(&self.state), timeout)))
+            let number = lock(&self.state).begin_body(head.decoder, head.expects);
+            let (state, timeout) = (Arc::clone(&self.state), self.exchange.limits().body_timeout);
+            Body::Stream(Box::pin(RequestBody::new(state, number, timeout)))
         };
         let interim = match head.request.version() {
             Version::HTTP_11 => self.sender.clone(),
@@ -188,7 +191,10 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
         let most = self.exchange.limits().head_bytes;
         poll_fn(|context| {
             let served = served.as_mut().poll(context);
-            while let Poll::Ready(Some((status, headers))) = interim.poll_recv(context) {
+            // A client that takes nothing gets no more of them: those that find no place are dropped.
+            while (outbox.has_room() || served.is_ready())
+                && let Poll::Ready(Some((status, headers))) = interim.poll_recv(context)
+            {
                 if status == StatusCode::CONTINUE {
                     lock(state).wanted = true;
                 } else {
@@ -208,7 +214,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             {
                 return Poll::Ready(None);
             }
-            if bodiless {
+            if state.decoder.is_end() {
                 watch(&mut state, most, context)
             } else {
                 Poll::Pending

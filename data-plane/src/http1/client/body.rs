@@ -19,7 +19,10 @@ use super::{
     shelf::Shelf,
     upload::Upload,
 };
-use crate::{body::BodyError, connect::Origin};
+use crate::{
+    body::BodyError,
+    connect::{Origin, SendError},
+};
 
 /// Owns the connection; puts it back on the shelf when the body has ended well.
 pub(super) struct ResponseBody {
@@ -54,11 +57,31 @@ impl ResponseBody {
         Some(frame)
     }
 
+    /// Goes on sending the request, where the response came before its end.
+    fn send(&mut self, context: &mut Context<'_>) -> Result<(), BodyError> {
+        let (Some(upload), Some(upstream)) = (&mut self.upload, &mut self.upstream) else {
+            return Ok(());
+        };
+        match upload.poll(upstream, context) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(moved)) => {
+                if moved {
+                    self.deadline.stop();
+                }
+                if upload.is_done() {
+                    self.upload = None;
+                }
+            }
+            Poll::Ready(Err(SendError::RequestBody(error))) => return Err(error),
+            Poll::Ready(Err(_)) => return Err(BodyError::Closed),
+        }
+        Ok(())
+    }
+
     fn go_home(&mut self) {
-        let sent = self.upload.as_ref().is_none_or(Upload::is_done);
         if let Some(upstream) = self.upstream.take()
             && self.keep
-            && sent
+            && self.upload.is_none()
             && upstream.input.is_empty()
         {
             self.home.0.put(self.home.1.clone(), upstream);
@@ -75,10 +98,9 @@ impl http_body::Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        if let (Some(upload), Some(upstream)) = (&mut this.upload, &mut this.upstream)
-            && upload.poll(upstream, context).is_ready()
-        {
-            this.deadline.stop();
+        if let Err(error) = this.send(context) {
+            this.upstream = None;
+            return Poll::Ready(Some(Err(error)));
         }
         loop {
             if this.upstream.is_none() {

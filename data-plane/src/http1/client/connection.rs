@@ -63,7 +63,10 @@ impl Upstream {
 
     /// Gives large buffers back before it waits on the shelf.
     pub(super) fn rest(&mut self) {
-        self.read_bytes = MIN_READ_BYTES;
+        if self.read_bytes > MIN_READ_BYTES {
+            self.read_bytes = MIN_READ_BYTES;
+            self.input = BytesMut::new();
+        }
         self.scan = Scan::default();
     }
 }

@@ -92,6 +92,10 @@ fn build(
         true => Decoder::End,
         false => framing::of_response(&headers).map_err(SendError::Malformed)?,
     };
+    // RFC 9112, 6.1: its framing is faulty, whatever it looks like.
+    if message.version == Some(0) && headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(SendError::Malformed("Transfer-Encoding in HTTP/1.0"));
+    }
     let closes = has_word(&headers, &header::CONNECTION, "close");
     let keep = match message.version {
         Some(1) => !closes,

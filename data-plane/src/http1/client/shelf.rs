@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,16 +14,23 @@ const MAX_IDLE: usize = 1024;
 /// How long one may be idle. Most servers close after a minute or more.
 const MAX_AGE: Duration = Duration::from_secs(55);
 
+/// Connections of one origin, the one used last at the end.
+type Idle = Vec<(Instant, Upstream)>;
+
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
-    idle: Mutex<HashMap<Origin, Vec<(Instant, Upstream)>>>,
+pub(super) struct Shelf(Mutex<Lists>);
+
+#[derive(Debug, Default)]
+struct Lists {
+    idle: HashMap<Origin, Idle>,
+    swept: Option<Instant>,
 }
 
 impl Shelf {
     /// A connection that seems to be alive.
     pub(super) fn take(&self, origin: &Origin) -> Option<Upstream> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let list = idle.get_mut(origin)?;
+        let mut lists = self.lists();
+        let list = lists.idle.get_mut(origin)?;
         while let Some((since, mut upstream)) = list.pop() {
             if since.elapsed() > MAX_AGE {
                 // Those below are older still.
@@ -40,10 +47,32 @@ impl Shelf {
     /// Keeps a connection for the next request.
     pub(super) fn put(&self, origin: Origin, mut upstream: Upstream) {
         upstream.rest();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let list = idle.entry(origin).or_default();
+        let (mut lists, now) = (self.lists(), Instant::now());
+        lists.sweep(now);
+        let list = lists.idle.entry(origin).or_default();
         if list.len() < MAX_IDLE {
-            list.push((Instant::now(), upstream));
+            list.push((now, upstream));
         }
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lists {
+    /// Closes what is too old and forgets origins without connections, once in the time it takes to
+    /// become so: targets come and go, and nobody asks for those that have gone.
+    fn sweep(&mut self, now: Instant) {
+        let swept = *self.swept.get_or_insert(now);
+        if now.duration_since(swept) < MAX_AGE {
+            return;
+        }
+        self.swept = Some(now);
+        self.idle.retain(|_, list| {
+            let old = list.partition_point(|(since, _)| now.duration_since(*since) > MAX_AGE);
+            list.drain(..old);
+            !list.is_empty()
+        });
     }
 }

@@ -15,7 +15,10 @@ use super::{
     },
     connection::Upstream,
 };
-use crate::{body::Body, connect::SendError};
+use crate::{
+    body::{Body, BodyError},
+    connect::SendError,
+};
 
 /// How long a target may leave `Expect: 100-continue` unanswered before the body is sent all the same
 /// (RFC 9110, 10.1.1).
@@ -60,6 +63,11 @@ impl Upload {
         self.state == Sending::Done
     }
 
+    /// Whether the target has not said yet that it wants the body.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.waits
+    }
+
     /// The target wants the body.
     pub(super) const fn go_on(&mut self) {
         self.waits = false;
@@ -81,7 +89,7 @@ impl Upload {
                 && upstream.outbox.has_room()
             {
                 match Pin::new(&mut self.body).poll_frame(context) {
-                    Poll::Ready(Some(Ok(frame))) => self.push(upstream, frame),
+                    Poll::Ready(Some(Ok(frame))) => self.push(upstream, frame)?,
                     Poll::Ready(Some(Err(error))) => {
                         return Poll::Ready(Err(SendError::RequestBody(error)));
                     }
@@ -90,7 +98,7 @@ impl Upload {
                 }
             }
             let waiting = upstream.outbox.len();
-            if waiting == 0 {
+            if upstream.outbox.is_empty() {
                 if self.state == Sending::Last {
                     self.state = Sending::Done;
                     return Poll::Ready(Ok(moved));
@@ -126,11 +134,21 @@ impl Upload {
         self.waits
     }
 
-    fn push(&mut self, upstream: &mut Upstream, frame: http_body::Frame<bytes::Bytes>) {
+    fn push(
+        &mut self,
+        upstream: &mut Upstream,
+        frame: http_body::Frame<bytes::Bytes>,
+    ) -> Result<(), SendError> {
         match frame.into_data() {
             Ok(data) if data.is_empty() => {}
             Ok(data) => {
                 self.sent += data.len() as u64;
+                // One byte more than announced would be the beginning of another request.
+                if matches!(self.framing, Framing::Length(length) if self.sent > length) {
+                    return Err(SendError::RequestBody(BodyError::Malformed(
+                        "more bytes than announced",
+                    )));
+                }
                 if self.framing == Framing::Chunked {
                     encode::chunk_head(upstream.outbox.front(), data.len());
                     upstream.outbox.push(data, b"\r\n");
@@ -147,6 +165,7 @@ impl Upload {
                 }
             }
         }
+        Ok(())
     }
 
     fn finish(
@@ -157,7 +176,7 @@ impl Upload {
         match self.framing {
             Framing::Chunked => encode::last_chunk(upstream.outbox.front(), trailers),
             Framing::Length(length) if length != self.sent => {
-                return Err(SendError::RequestBody(crate::body::BodyError::Closed));
+                return Err(SendError::RequestBody(BodyError::Closed));
             }
             _ => {}
         }

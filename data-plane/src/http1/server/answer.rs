@@ -32,6 +32,8 @@ use crate::{
 
 /// What of an unread body is read away so that the connection can be kept, and how long it may take.
 const MAX_DISCARDED_BYTES: usize = 64 * 1024;
+/// What is read away after the answer, so that the client gets to read it before it is reset.
+const MAX_LINGER_BYTES: usize = 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Polled = Option<Result<Frame<Bytes>, BodyError>>;
@@ -79,7 +81,11 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
         if keep && self.discard().await {
             return ControlFlow::Continue(());
         }
-        self.shutdown().await;
+        if lock(&self.state).decoder.is_end() {
+            self.shutdown().await;
+        } else {
+            self.linger().await;
+        }
         ControlFlow::Break(())
     }
 
@@ -199,7 +205,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
     }
 
     /// Ends the sending side.
-    async fn shutdown(&self) {
+    pub(super) async fn shutdown(&self) {
         let state = &self.state;
         let closed = poll_fn(|context| Pin::new(&mut lock(state).io).poll_shutdown(context));
         let _ = timeout(DISCARD_TIMEOUT, closed).await;
@@ -220,7 +226,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
                     Poll::Ready(Ok(more)) => read += more,
                     Poll::Pending => return Poll::Pending,
                 }
-                if read > MAX_DISCARDED_BYTES {
+                if read > MAX_LINGER_BYTES {
                     return Poll::Ready(());
                 }
             }

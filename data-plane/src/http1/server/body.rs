@@ -20,12 +20,17 @@ use crate::body::BodyError;
 /// Reads from the connection that it came on, by its framing.
 pub(super) struct RequestBody<Io> {
     state: Arc<Mutex<State<Io>>>,
+    number: u64,
     timeout: Duration,
 }
 
 impl<Io> RequestBody<Io> {
-    pub(super) const fn new(state: Arc<Mutex<State<Io>>>, timeout: Duration) -> Self {
-        Self { state, timeout }
+    pub(super) const fn new(state: Arc<Mutex<State<Io>>>, number: u64, timeout: Duration) -> Self {
+        Self {
+            state,
+            number,
+            timeout,
+        }
     }
 }
 
@@ -38,6 +43,9 @@ impl<Io: AsyncRead + Unpin> http_body::Body for RequestBody<Io> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let state = &mut *lock(&self.state);
+        if state.bodies != self.number {
+            return Poll::Ready(Some(Err(BodyError::Closed)));
+        }
         // The task that serves the connection says so; it is the one that polls here.
         state.wanted = state.expects;
         loop {

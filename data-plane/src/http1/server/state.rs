@@ -28,6 +28,8 @@ pub(super) struct State<Io> {
     /// Whether somebody wants the body, so that the client must be told to send it.
     pub(super) wanted: bool,
     pub(super) deadline: Deadline,
+    /// Counts the bodies, so that one which outlives its request reads nothing of the next.
+    pub(super) bodies: u64,
     read_bytes: usize,
 }
 
@@ -45,14 +47,28 @@ impl<Io> State<Io> {
             expects: false,
             deadline: Deadline::default(),
             wanted: false,
+            bodies: 0,
             read_bytes: MIN_READ_BYTES,
         }
     }
 
-    pub(super) fn begin_body(&mut self, decoder: Decoder, expects: bool) {
+    /// A body begins. Returns its number.
+    pub(super) fn begin_body(&mut self, decoder: Decoder, expects: bool) -> u64 {
         self.decoder = decoder;
         self.expects = expects;
         self.wanted = false;
+        self.bodies += 1;
+        self.bodies
+    }
+
+    /// Between two requests: nothing of the last one counts any more, and its large buffer goes back.
+    pub(super) fn rest(&mut self) {
+        self.bodies += 1;
+        self.deadline.stop();
+        if self.read_bytes > MIN_READ_BYTES && self.input.is_empty() {
+            self.read_bytes = MIN_READ_BYTES;
+            self.input = BytesMut::new();
+        }
     }
 }
 
