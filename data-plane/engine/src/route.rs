@@ -17,6 +17,7 @@ mod index;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,7 +25,7 @@ use http::{HeaderMap, Method};
 use smallvec::SmallVec;
 
 use index::{PathIndex, Search};
-pub(crate) use rule::{HeaderRule, Host, PathRule, Rule, ValueRule};
+pub(crate) use rule::{Condition, HeaderRule, Host, PathRule, Rule, ValueRule};
 
 use crate::{Route, path::Parameter};
 
@@ -85,20 +86,20 @@ pub(crate) struct Ambiguous {
 impl Router {
     /// Indexes the rules, and reports pairs whose order is decided only by name.
     pub(crate) fn build(mut rules: Vec<Rule>) -> (Self, Vec<Ambiguous>) {
-        rules.sort_by(Rule::cmp_place);
+        rules.sort_by(|one, other| one.condition.cmp_place(&other.condition));
         let mut router = Self::default();
         let mut ambiguous = Vec::new();
         for rule in rules {
-            let rule = Arc::new(rule);
+            let condition = Arc::new(rule.condition);
             if rule.hosts.is_empty() {
-                router.any.insert(&rule, &mut ambiguous);
+                router.any.insert(&rule.paths, &condition, &mut ambiguous);
             }
             for host in &rule.hosts {
                 let index = match host {
                     Host::Exact(name) => router.exact.entry(name.clone()).or_default(),
                     Host::Wildcard(suffix) => router.wildcards.entry(suffix.clone()).or_default(),
                 };
-                index.insert(&rule, &mut ambiguous);
+                index.insert(&rule.paths, &condition, &mut ambiguous);
             }
         }
         ambiguous.dedup();

@@ -82,15 +82,15 @@ pub struct Route {
     pub max_request_body_bytes: Option<u64>,
 }
 
-/// What is done with a request.
+/// What is done with a request. The rarer ones are boxed: there may be 100,000 routes.
 #[derive(Debug)]
 pub enum Action {
     /// It is forwarded to a service.
     Forward(Arc<Service>),
     /// The client is sent elsewhere.
-    Redirect(Redirect),
+    Redirect(Box<Redirect>),
     /// It is answered at once.
-    Respond(Fixed),
+    Respond(Box<Fixed>),
     /// Something that the route needs was refused or is missing: it answers 500, for this reason.
     Closed(Arc<str>),
     /// Its service is disabled: it answers 503.

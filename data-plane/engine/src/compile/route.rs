@@ -16,7 +16,7 @@ use crate::{
     Action, Route,
     path::Template,
     plugin::{Chain, Scope},
-    route::{PathRule, Router, Rule},
+    route::{Condition, PathRule, Router, Rule},
 };
 
 /// What routes lead to and run.
@@ -50,7 +50,7 @@ impl Compiler<'_> {
                 self.add_all(key, mistakes);
             }
             if let Some(rule) = rule.filter(|_| resource.enabled()) {
-                routes.push(Arc::clone(&rule.route));
+                routes.push(Arc::clone(&rule.condition.route));
                 rules.push(rule);
             }
         }
@@ -117,10 +117,12 @@ impl Compiler<'_> {
         Some(Rule {
             hosts,
             paths,
-            methods,
-            headers,
-            good,
-            route: Arc::new(compiled),
+            condition: Condition {
+                methods,
+                headers,
+                good,
+                route: Arc::new(compiled),
+            },
         })
     }
 }

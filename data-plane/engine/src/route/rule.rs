@@ -7,13 +7,20 @@ use regex::Regex;
 
 use crate::{Route, path::Template};
 
-/// What a route asks of a request.
+/// What a route asks of a request, before it is indexed.
 #[derive(Debug)]
 pub(crate) struct Rule {
     /// Empty is any.
     pub(crate) hosts: Vec<Host>,
     /// Empty is any.
     pub(crate) paths: Vec<PathRule>,
+    /// The rest of it.
+    pub(crate) condition: Condition,
+}
+
+/// What a route asks of a request whose host and path match: all that the index keeps of it.
+#[derive(Debug)]
+pub(crate) struct Condition {
     /// Sorted; empty is any.
     pub(crate) methods: Box<[Method]>,
     /// All must match.
@@ -63,7 +70,7 @@ pub(crate) enum ValueRule {
     Absent,
 }
 
-impl Rule {
+impl Condition {
     /// The order among routes with the same host and path. One with mistakes comes after those that
     /// only its name would put behind it: it must not take what they serve.
     pub(crate) fn cmp_place(&self, other: &Self) -> Ordering {
@@ -76,7 +83,7 @@ impl Rule {
             .then_with(|| self.route.name.cmp(&other.route.name))
     }
 
-    /// Whether only the name decides which of two rules for the same host and path comes first, for
+    /// Whether only the name decides which of two conditions for the same host and path comes first, for
     /// some request.
     pub(crate) fn is_ambiguous_with(&self, other: &Self) -> bool {
         let overlap = match (self.methods.is_empty(), other.methods.is_empty()) {

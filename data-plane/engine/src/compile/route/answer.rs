@@ -23,8 +23,9 @@ pub(super) fn action(
 ) -> Option<Action> {
     let redirect = route.redirect.as_ref();
     let fixed = route.direct_response.as_ref();
-    let redirect = redirect.map(|it| self::redirect(it, paths, mistakes).map(Action::Redirect));
-    let fixed = fixed.map(|it| self::fixed(it, mistakes).map(Action::Respond));
+    let redirect = redirect
+        .map(|it| self::redirect(it, paths, mistakes).map(|it| Action::Redirect(Box::new(it))));
+    let fixed = fixed.map(|it| self::fixed(it, mistakes).map(|it| Action::Respond(Box::new(it))));
     match (route.service.is_empty(), redirect, fixed) {
         (false, None, None) => Some(of_service(&route.service, services)),
         (true, Some(redirect), None) => redirect,
