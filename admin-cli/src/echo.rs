@@ -27,16 +27,13 @@ pub async fn serve(
     instance: String,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let answer = move |method, uri, version, headers, body| {
-        let described = describe(&instance, &method, &uri, version, &headers, &body);
-        std::future::ready(Json(described))
-    };
     let app = Router::new()
         .route("/status/{code}", any(status))
         .route("/delay/{milliseconds}", any(delay))
         .fallback(
-            |method: Method, uri: Uri, version: Version, headers: HeaderMap, body: Bytes| {
-                answer(method, uri, version, headers, body)
+            move |method: Method, uri: Uri, version: Version, headers: HeaderMap, body: Bytes| {
+                let request = (method, uri, version);
+                std::future::ready(Json(describe(&instance, &request, &headers, &body)))
             },
         )
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
@@ -57,9 +54,7 @@ async fn delay(Path(milliseconds): Path<u64>) -> Json<Value> {
 
 fn describe(
     instance: &str,
-    method: &Method,
-    uri: &Uri,
-    version: Version,
+    (method, uri, version): &(Method, Uri, Version),
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Value {

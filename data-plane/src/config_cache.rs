@@ -25,13 +25,13 @@ const FILE: &str = "config";
 
 /// Where the configuration is kept.
 #[derive(Clone, Debug)]
-pub struct ConfigCache {
+pub(crate) struct ConfigCache {
     folder: PathBuf,
 }
 
 /// What was kept.
 #[derive(Debug)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// History that the revision belongs to.
     pub epoch: String,
     /// The revision.
@@ -72,7 +72,7 @@ struct Row {
 
 impl ConfigCache {
     /// In this folder, which is created when something is kept.
-    pub const fn new(folder: PathBuf) -> Self {
+    pub(crate) const fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
@@ -80,7 +80,7 @@ impl ConfigCache {
     ///
     /// # Errors
     /// The folder cannot be written to. What was kept before is untouched.
-    pub fn keep(&self, epoch: &str, live: &Live) -> io::Result<()> {
+    pub(crate) fn keep(&self, epoch: &str, live: &Live) -> io::Result<()> {
         let file = File {
             epoch: epoch.to_owned(),
             revision: live.revision,
@@ -103,7 +103,7 @@ impl ConfigCache {
     }
 
     /// What was kept; none where there is nothing that can be used.
-    pub fn load(&self) -> Option<Kept> {
+    pub(crate) fn load(&self) -> Option<Kept> {
         let path = self.folder.join(FILE);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,

@@ -17,7 +17,7 @@ use crate::{
     config_cache::ConfigCache, published::Publisher, readiness::Readiness, telemetry::Telemetry,
 };
 
-pub use connect::{Endpoint, InvalidEndpoint};
+pub(crate) use connect::{Endpoint, InvalidEndpoint};
 use session::{End, Session};
 
 /// First and last pause between attempts.
@@ -28,7 +28,7 @@ const HEALTHY: Duration = Duration::from_secs(60);
 
 /// Who this node is.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Its name.
     pub node_id: String,
     /// Differs for each start.

@@ -19,7 +19,7 @@ pub struct Echo {
 ///
 /// # Errors
 /// The address is taken, or the listener failed.
-pub async fn run(arguments: &Echo, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn run(arguments: &Echo, shutdown: CancellationToken) -> anyhow::Result<()> {
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;

@@ -43,7 +43,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// The address is taken.
-pub async fn run(arguments: &Entry, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn run(arguments: &Entry, shutdown: CancellationToken) -> anyhow::Result<()> {
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;

@@ -18,8 +18,9 @@ pub struct Mistake {
 
 impl Mistake {
     /// A value that is not allowed.
+    #[allow(clippy::needless_pass_by_value)] // Reads better at its many callers.
     pub fn invalid(
-        resource: impl ToString,
+        resource: impl std::fmt::Display,
         field: impl Into<String>,
         reason: impl Into<String>,
     ) -> Self {

@@ -10,7 +10,7 @@ use super::{Mistake, Operation, Precondition, Write, WriteError, write_only};
 use crate::{catalog::State, document, store::Edit};
 
 /// Largest resource, in bytes of its encoding.
-pub const MAX_RESOURCE_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_RESOURCE_BYTES: usize = 1024 * 1024;
 
 /// Most resources of a configuration.
 const MAX_RESOURCES: usize = 1_000_000;

@@ -18,21 +18,19 @@ const SECRET_REFERENCE: &str = "secret:";
 /// Takes what was left out of a replacement from the stored resource.
 pub fn keep_stored(resource: &mut Resource, stored: Option<&Resource>) {
     match (resource, stored) {
-        (Resource::Credential(new), Some(Resource::Credential(stored))) => {
-            if new.key.is_empty() && new.digest.is_empty() {
-                new.digest.clone_from(&stored.digest);
-                new.prefix.clone_from(&stored.prefix);
-            }
+        (Resource::Credential(new), Some(Resource::Credential(stored)))
+            if new.key.is_empty() && new.digest.is_empty() =>
+        {
+            new.digest.clone_from(&stored.digest);
+            new.prefix.clone_from(&stored.prefix);
         }
-        (Resource::Certificate(new), Some(Resource::Certificate(stored))) => {
-            if new.private_key.is_empty() {
-                new.private_key.clone_from(&stored.private_key);
-            }
+        (Resource::Certificate(new), Some(Resource::Certificate(stored)))
+            if new.private_key.is_empty() =>
+        {
+            new.private_key.clone_from(&stored.private_key);
         }
-        (Resource::Secret(new), Some(Resource::Secret(stored))) => {
-            if new.value.is_empty() {
-                new.value.clone_from(&stored.value);
-            }
+        (Resource::Secret(new), Some(Resource::Secret(stored))) if new.value.is_empty() => {
+            new.value.clone_from(&stored.value);
         }
         _ => {}
     }

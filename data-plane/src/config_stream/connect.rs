@@ -12,7 +12,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One control plane.
 #[derive(Clone, Debug)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     url: String,
     endpoint: tonic::transport::Endpoint,
 }
