@@ -12,7 +12,6 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 
 use super::{
-    deadline::Deadline,
     decoder::Decoder,
     encode::{self, Framing},
     fields::has_word,
@@ -84,7 +83,7 @@ impl Pool {
         let bodiless = *outgoing.request.method() == Method::HEAD;
         let wait = Wait {
             bodiless,
-            interim: outgoing.interim.clone(),
+            interim: &outgoing.interim,
             idle_timeout: outgoing.idle_timeout,
         };
         let head =
@@ -137,7 +136,6 @@ impl Pool {
             keep: head.keep && !needless,
             home: (Arc::clone(&self.shelf), origin.clone()),
             idle_timeout: outgoing.idle_timeout,
-            deadline: Deadline::default(),
         };
         Received {
             response: head.response.map(|()| Body::Stream(Box::pin(body))),
@@ -186,9 +184,9 @@ fn begin(upstream: &mut Upstream, outgoing: &mut Outgoing) -> Upload {
 }
 
 /// How a response head is waited for.
-struct Wait {
+struct Wait<'a> {
     bodiless: bool,
-    interim: Interim,
+    interim: &'a Interim,
     idle_timeout: Option<Duration>,
 }
 
@@ -196,9 +194,9 @@ struct Wait {
 async fn exchange(
     upstream: &mut Upstream,
     upload: &mut Upload,
-    wait: &Wait,
+    wait: &Wait<'_>,
 ) -> Result<Head, SendError> {
-    let mut deadline = Deadline::default();
+    upstream.deadline.stop();
     poll_fn(|context| {
         let mut progress = false;
         match upload.poll(upstream, context) {
@@ -229,10 +227,10 @@ async fn exchange(
             }
         }
         if progress {
-            deadline.stop();
+            upstream.deadline.stop();
         }
         match wait.idle_timeout {
-            Some(patience) if deadline.poll(patience, context).is_ready() => {
+            Some(patience) if upstream.deadline.poll(patience, context).is_ready() => {
                 Poll::Ready(Err(SendError::IdleTimeout))
             }
             _ => Poll::Pending,

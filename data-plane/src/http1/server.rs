@@ -50,6 +50,8 @@ pub async fn serve<Io, E>(
     E: Exchange,
 {
     let (sender, interim) = mpsc::channel(Interim::MAX);
+    // Its own, as a token has a lock, which all connections of all workers would take at every request.
+    let drain = drain.child_token();
     let mut server = Server {
         state: Arc::new(Mutex::new(State::new(io))),
         connection,

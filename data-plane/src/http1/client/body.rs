@@ -11,10 +11,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::{
-    super::{
-        deadline::Deadline,
-        decoder::{Decoded, Decoder, hint},
-    },
+    super::decoder::{Decoded, Decoder, hint},
     connection::Upstream,
     shelf::Shelf,
     upload::Upload,
@@ -32,7 +29,6 @@ pub(super) struct ResponseBody {
     pub(super) keep: bool,
     pub(super) home: (Arc<Shelf>, Origin),
     pub(super) idle_timeout: Option<Duration>,
-    pub(super) deadline: Deadline,
 }
 
 impl ResponseBody {
@@ -45,12 +41,11 @@ impl ResponseBody {
             Ok(Decoded::End) => None,
             Ok(Decoded::More) => return None,
             Err(what) => {
-                self.keep = false;
                 self.upstream = None;
-                Some(Err(BodyError::Malformed(what)))
+                return Some(Some(Err(BodyError::Malformed(what))));
             }
         };
-        self.deadline.stop();
+        upstream.deadline.stop();
         if self.decoder.is_end() {
             self.go_home();
         }
@@ -66,7 +61,7 @@ impl ResponseBody {
             Poll::Pending => {}
             Poll::Ready(Ok(moved)) => {
                 if moved {
-                    self.deadline.stop();
+                    upstream.deadline.stop();
                 }
                 if upload.is_done() {
                     self.upload = None;
@@ -119,7 +114,7 @@ impl http_body::Body for ResponseBody {
                     this.upstream = None;
                     return Poll::Ready(ended.err().map(Err));
                 }
-                Poll::Ready(Ok(_)) => this.deadline.stop(),
+                Poll::Ready(Ok(_)) => upstream.deadline.stop(),
                 Poll::Ready(Err(error)) => {
                     this.upstream = None;
                     return Poll::Ready(Some(Err(error.into())));
@@ -128,7 +123,7 @@ impl http_body::Body for ResponseBody {
                     let Some(patience) = this.idle_timeout else {
                         return Poll::Pending;
                     };
-                    let late = this.deadline.poll(patience, context);
+                    let late = upstream.deadline.poll(patience, context);
                     return late.map(|()| Some(Err(BodyError::Timeout)));
                 }
             }

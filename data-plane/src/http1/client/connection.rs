@@ -10,7 +10,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use super::super::{outbox::Outbox, scan::Scan};
+use super::super::{deadline::Deadline, outbox::Outbox, scan::Scan};
 use crate::connect::Io;
 
 /// First size of the read buffer, and its largest, which bodies make it grow to.
@@ -24,6 +24,8 @@ pub(super) struct Upstream {
     pub(super) input: BytesMut,
     pub(super) outbox: Outbox,
     pub(super) scan: Scan,
+    /// For whatever is waited for; with the connection, as its timer is worth keeping.
+    pub(super) deadline: Deadline,
     read_bytes: usize,
 }
 
@@ -34,20 +36,25 @@ impl Upstream {
             input: BytesMut::new(),
             outbox: Outbox::default(),
             scan: Scan::default(),
+            deadline: Deadline::default(),
             read_bytes: MIN_READ_BYTES,
         }
     }
 
     /// Reads more into the buffer; 0 is the end.
     pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.reserve(self.read_bytes);
+        // What was read lives on in slices of the buffer: a new one for each message would be one allocation
+        // each, so the rest of it is used up first.
+        if self.input.capacity() - self.input.len() < self.read_bytes / 4 {
+            self.input.reserve(self.read_bytes);
+        }
         let room = self.input.capacity() - self.input.len();
         let read = ready!(poll_read_buf(
             Pin::new(&mut self.io),
             context,
             &mut self.input
         ))?;
-        if read == room {
+        if read == room && room >= self.read_bytes {
             self.read_bytes = (self.read_bytes * 2).min(MAX_READ_BYTES);
         }
         Poll::Ready(Ok(read))
@@ -68,6 +75,7 @@ impl Upstream {
             self.input = BytesMut::new();
         }
         self.scan = Scan::default();
+        self.deadline.stop();
     }
 }
 

@@ -75,14 +75,18 @@ impl<Io> State<Io> {
 impl<Io: AsyncRead + Unpin> State<Io> {
     /// Reads more into the buffer; 0 is the end.
     pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.reserve(self.read_bytes);
+        // What was read lives on in slices of the buffer: a new one for each message would be one allocation
+        // each, so the rest of it is used up first.
+        if self.input.capacity() - self.input.len() < self.read_bytes / 4 {
+            self.input.reserve(self.read_bytes);
+        }
         let room = self.input.capacity() - self.input.len();
         let read = ready!(poll_read_buf(
             Pin::new(&mut self.io),
             context,
             &mut self.input
         ))?;
-        if read == room {
+        if read == room && room >= self.read_bytes {
             self.read_bytes = (self.read_bytes * 2).min(MAX_READ_BYTES);
         }
         Poll::Ready(Ok(read))

@@ -25,8 +25,20 @@ use crate::exchange::Tunnel;
 /// The client's side of a tunnel.
 struct Client<'a, Io> {
     state: &'a Arc<Mutex<State<Io>>>,
-    /// Grows with every byte either way.
-    flowed: &'a AtomicU64,
+    flow: &'a Flow,
+}
+
+/// What has flowed so far, which counts also where the tunnel ends by force.
+#[derive(Default)]
+struct Flow {
+    from_client: AtomicU64,
+    to_client: AtomicU64,
+}
+
+impl Flow {
+    fn bytes(&self) -> u64 {
+        self.from_client.load(Ordering::Relaxed) + self.to_client.load(Ordering::Relaxed)
+    }
 }
 
 /// Runs it. Returns how many bytes went to the client.
@@ -36,27 +48,23 @@ pub(super) async fn run<Io: AsyncRead + AsyncWrite + Unpin>(
     patience: Duration,
     drain: &CancellationToken,
 ) -> u64 {
-    let flowed = AtomicU64::new(0);
-    let mut client = Client {
-        state,
-        flowed: &flowed,
-    };
+    let flow = Flow::default();
+    let mut client = Client { state, flow: &flow };
     tokio::select! {
-        copied = copy_bidirectional(&mut client, &mut *upstream) => {
-            copied.map_or(0, |(_, to_client)| to_client)
-        }
-        () = silence(&flowed, patience) => 0,
-        () = drain.cancelled() => 0,
+        _ = copy_bidirectional(&mut client, &mut *upstream) => {}
+        () = silence(&flow, patience) => {}
+        () = drain.cancelled() => {}
     }
+    flow.to_client.load(Ordering::Relaxed)
 }
 
 /// Returns when nothing has flowed for this long.
-async fn silence(flowed: &AtomicU64, patience: Duration) {
-    let mut seen = flowed.load(Ordering::Relaxed);
+async fn silence(flow: &Flow, patience: Duration) {
+    let mut seen = flow.bytes();
     loop {
         let since = Instant::now();
         sleep(patience).await;
-        let now = flowed.load(Ordering::Relaxed);
+        let now = flow.bytes();
         if now == seen && since.elapsed() >= patience {
             return;
         }
@@ -80,7 +88,8 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Client<'_, Io> {
             state.input.advance(len);
         }
         let read = buffer.filled().len() - before;
-        self.flowed.fetch_add(read as u64, Ordering::Relaxed);
+        let read = read as u64;
+        self.flow.from_client.fetch_add(read, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 }
@@ -93,7 +102,8 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Client<'_, Io> {
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut lock(self.state).io).poll_write(context, bytes);
         if let Poll::Ready(Ok(written)) = written {
-            self.flowed.fetch_add(written as u64, Ordering::Relaxed);
+            let written = written as u64;
+            self.flow.to_client.fetch_add(written, Ordering::Relaxed);
         }
         written
     }

@@ -199,7 +199,7 @@ async fn nothing_behind_a_broken_body_is_taken_for_a_request() {
         })
     });
     peer.send(
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n5g\r\n\r\nx\r\n0\r\n\r\n\
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n5gxxx\r\n0\r\n\r\n\
           GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
     )
     .await;

@@ -183,6 +183,33 @@ async fn interim_answers_are_written_while_the_request_is_served_and_are_bounded
 }
 
 #[tokio::test]
+async fn interim_answers_that_the_client_does_not_read_are_not_piled_up() {
+    let done = std::sync::Arc::new(tokio::sync::Notify::new());
+    let tells = std::sync::Arc::clone(&done);
+    let mut peer = Peer::of(limits(), move |incoming| {
+        let tells = std::sync::Arc::clone(&tells);
+        Box::pin(async move {
+            let mut fields = HeaderMap::new();
+            let long = http::HeaderValue::try_from("x".repeat(1000)).unwrap();
+            fields.insert("x-long", long);
+            for _ in 0..1000 {
+                let (status, fields) = (StatusCode::EARLY_HINTS, fields.clone());
+                incoming.interim.send(status, fields);
+                tokio::task::yield_now().await;
+            }
+            tells.notify_one();
+            answer(Response::new(Body::Empty))
+        })
+    });
+    peer.send(CLOSE.as_bytes()).await;
+    done.notified().await;
+    let all = peer.rest().await;
+    let count = all.matches("HTTP/1.1 103").count();
+    assert!((10..50).contains(&count), "{count}");
+    assert!(all.contains("HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
 async fn bytes_flow_both_ways_after_switching_with_what_was_sent_ahead() {
     let (tunnel, far) = tokio::io::duplex(1024);
     let tunnel = std::sync::Mutex::new(Some(tunnel));
