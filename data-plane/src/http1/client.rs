@@ -8,16 +8,17 @@ mod upload;
 
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 
 use super::{
-    decoder::Decoder,
+    decoder::{Decoded, Decoder},
     encode::{self, Framing},
     fields::has_word,
 };
 use crate::{
-    body::Body,
+    body::{Body, BodyError},
     connect::{self, Origin, SendError},
     exchange::{Interim, Tunnel},
 };
@@ -118,20 +119,27 @@ impl Pool {
         let keep = head.keep && upload.is_done();
         let mut decoder = head.decoder;
         // Most answers come whole with their head: they need no stream, and the connection is free.
-        if keep && let Some(whole) = whole(&mut decoder, &mut upstream) {
-            if upstream.input.is_empty() {
-                self.shelf.put(origin.clone(), upstream);
+        let first = match arrived(&mut decoder, &mut upstream) {
+            Arrived::Whole(whole) => {
+                if keep && upstream.input.is_empty() {
+                    self.shelf.put(origin.clone(), upstream);
+                }
+                return Received {
+                    response: head.response.map(|()| whole),
+                    tunnel: None,
+                };
             }
-            return Received {
-                response: head.response.map(|()| whole),
-                tunnel: None,
-            };
+            Arrived::Part(first) => first,
+        };
+        if let Some(length) = decoder.size_hint() {
+            upstream.pace.expect(length);
         }
         // A target that has answered instead of asking for the body must not get it any more.
         let needless = upload.is_waiting();
         let body = ResponseBody {
             upstream: Some(upstream),
             decoder,
+            first,
             upload: (!upload.is_done() && !needless).then_some(upload),
             keep: head.keep && !needless,
             home: (Arc::clone(&self.shelf), origin.clone()),
@@ -144,15 +152,29 @@ impl Pool {
     }
 }
 
-/// The whole body, where it is there already.
-fn whole(decoder: &mut Decoder, upstream: &mut Upstream) -> Option<Body> {
-    match decoder {
-        Decoder::End => Some(Body::Empty),
-        Decoder::Length(length) if *length <= upstream.input.len() as u64 => {
-            let length = usize::try_from(*length).ok()?;
-            Some(Body::Full(upstream.input.split_to(length).freeze()))
-        }
-        _ => None,
+/// What of a body came with its head.
+enum Arrived {
+    Whole(Body),
+    Part(Option<Result<Frame<Bytes>, BodyError>>),
+}
+
+fn arrived(decoder: &mut Decoder, upstream: &mut Upstream) -> Arrived {
+    let whole = match decoder {
+        Decoder::End => return Arrived::Whole(Body::Empty),
+        Decoder::Length(length) => *length <= upstream.input.len() as u64,
+        Decoder::Chunked(_) => upstream.input.ends_with(b"0\r\n\r\n"),
+        Decoder::UntilClose => false,
+    };
+    if !whole {
+        return Arrived::Part(None);
+    }
+    match decoder.decode(&mut upstream.input) {
+        Ok(Decoded::Data(data)) if decoder.is_end() => Arrived::Whole(Body::Full(data)),
+        Ok(Decoded::End) => Arrived::Whole(Body::Empty),
+        Ok(Decoded::Data(data)) => Arrived::Part(Some(Ok(Frame::data(data)))),
+        Ok(Decoded::Trailers(trailers)) => Arrived::Part(Some(Ok(Frame::trailers(trailers)))),
+        Ok(Decoded::More) => Arrived::Part(None),
+        Err(what) => Arrived::Part(Some(Err(BodyError::Malformed(what)))),
     }
 }
 

@@ -70,6 +70,10 @@ impl Decoder {
             Self::End => Ok(Decoded::End),
             Self::Chunked(chunked) => {
                 let decoded = chunked.decode(buffer)?;
+                // Known to be the last piece, it can go out with what closes it.
+                if matches!(decoded, Decoded::Data(_)) {
+                    chunked.end_ahead(buffer);
+                }
                 if chunked.is_end() {
                     *self = Self::End;
                 }

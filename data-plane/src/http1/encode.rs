@@ -52,6 +52,10 @@ pub(super) fn request(
         field(out, "connection", b"upgrade");
         field(out, "upgrade", protocol.as_bytes());
     }
+    if headers.contains_key(header::TE) {
+        // RFC 9110, 10.1.4: it is for this connection, and must be said to be.
+        field(out, "connection", b"te");
+    }
     self::framing(out, framing);
     out.extend_from_slice(b"\r\n");
 }

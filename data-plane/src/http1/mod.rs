@@ -10,6 +10,7 @@ mod encode;
 mod fields;
 mod framing;
 mod outbox;
+mod pace;
 mod request;
 mod scan;
 pub mod server;

@@ -105,7 +105,11 @@ fn build(
         _ => !closes && has_word(&headers, &header::CONNECTION, "keep-alive"),
     };
     let expects = expects(&headers, version)?;
-    let upgrade = upgrade(&headers, version);
+    // With a body in between, nobody knows where the new protocol begins.
+    let upgrade = match decoder.is_end() {
+        true => upgrade(&headers, version),
+        false => None,
+    };
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.uri_mut() = uri;

@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod ending;
 mod state;
 mod tunnel;
 
@@ -82,6 +83,8 @@ struct Asked {
     head: bool,
     version: Version,
     keep: bool,
+    /// It was no request: what follows it cannot be read.
+    refused: bool,
 }
 
 /// Why no head came.
@@ -107,16 +110,16 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
                     head: false,
                     version: Version::HTTP_11,
                     keep: false,
+                    refused: true,
                 };
-                let _ = self.write(answer, asked).await;
-                self.linger().await;
-                return ControlFlow::Break(());
+                return self.write(answer, asked).await;
             }
         };
         let asked = Asked {
             head: *head.request.method() == Method::HEAD,
             version: head.request.version(),
             keep: head.keep,
+            refused: false,
         };
         match self.answer(head).await {
             Some(answer) => self.write(answer, asked).await,
@@ -188,6 +191,8 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             upgrade: head.upgrade,
             interim,
         };
+        // What a request before this one left behind is not for this one.
+        while self.interim.try_recv().is_ok() {}
         let mut served = pin!(self.exchange.serve(&self.connection, incoming));
         let (state, interim, outbox) = (&self.state, &mut self.interim, &mut self.outbox);
         let most = self.exchange.limits().head_bytes;

@@ -25,6 +25,8 @@ use crate::{
 pub(super) struct ResponseBody {
     pub(super) upstream: Option<Upstream>,
     pub(super) decoder: Decoder,
+    /// What came with the head.
+    pub(super) first: Option<Result<Frame<Bytes>, BodyError>>,
     pub(super) upload: Option<Upload>,
     pub(super) keep: bool,
     pub(super) home: (Arc<Shelf>, Origin),
@@ -97,6 +99,9 @@ impl http_body::Body for ResponseBody {
             this.upstream = None;
             return Poll::Ready(Some(Err(error)));
         }
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(first));
+        }
         loop {
             if this.upstream.is_none() {
                 return Poll::Ready(None);
@@ -131,7 +136,7 @@ impl http_body::Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.decoder.is_end()
+        self.first.is_none() && self.decoder.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -3,19 +3,14 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::io::poll_read_buf;
 
-use super::super::{deadline::Deadline, outbox::Outbox, scan::Scan};
+use super::super::{deadline::Deadline, outbox::Outbox, pace::Pace, scan::Scan};
 use crate::connect::Io;
-
-/// First size of the read buffer, and its largest, which bodies make it grow to.
-const MIN_READ_BYTES: usize = 8 * 1024;
-const MAX_READ_BYTES: usize = 256 * 1024;
 
 /// A connection, with what was read too much and what waits to be sent.
 #[derive(Debug)]
@@ -26,7 +21,7 @@ pub(super) struct Upstream {
     pub(super) scan: Scan,
     /// For whatever is waited for; with the connection, as its timer is worth keeping.
     pub(super) deadline: Deadline,
-    read_bytes: usize,
+    pub(super) pace: Pace,
 }
 
 impl Upstream {
@@ -37,27 +32,14 @@ impl Upstream {
             outbox: Outbox::default(),
             scan: Scan::default(),
             deadline: Deadline::default(),
-            read_bytes: MIN_READ_BYTES,
+            pace: Pace::new(),
         }
     }
 
     /// Reads more into the buffer; 0 is the end.
     pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // What was read lives on in slices of the buffer: a new one for each message would be one allocation
-        // each, so the rest of it is used up first.
-        if self.input.capacity() - self.input.len() < self.read_bytes / 4 {
-            self.input.reserve(self.read_bytes);
-        }
-        let room = self.input.capacity() - self.input.len();
-        let read = ready!(poll_read_buf(
-            Pin::new(&mut self.io),
-            context,
-            &mut self.input
-        ))?;
-        if read == room && room >= self.read_bytes {
-            self.read_bytes = (self.read_bytes * 2).min(MAX_READ_BYTES);
-        }
-        Poll::Ready(Ok(read))
+        self.pace
+            .poll_fill((&mut self.io, &mut self.input), context)
     }
 
     /// Whether an idle connection can be used: nothing has come, not even the end.
@@ -70,10 +52,7 @@ impl Upstream {
 
     /// Gives large buffers back before it waits on the shelf.
     pub(super) fn rest(&mut self) {
-        if self.read_bytes > MIN_READ_BYTES {
-            self.read_bytes = MIN_READ_BYTES;
-            self.input = BytesMut::new();
-        }
+        self.pace.rest(&mut self.input);
         self.scan = Scan::default();
         self.deadline.stop();
     }

@@ -6,21 +6,16 @@ use std::{
     ops::ControlFlow,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Response, StatusCode, Version, header};
 use http_body::{Body as _, Frame};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::timeout,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     super::{
         deadline::Deadline,
-        decoder::Decoded,
         encode::{self, Framing, Persistence},
     },
     Asked, Server, lock, tunnel, watch,
@@ -29,12 +24,6 @@ use crate::{
     body::{Body, BodyError},
     exchange::{Answer, Exchange},
 };
-
-/// What of an unread body is read away so that the connection can be kept, and how long it may take.
-const MAX_DISCARDED_BYTES: usize = 64 * 1024;
-/// What is read away after the answer, so that the client gets to read it before it is reset.
-const MAX_LINGER_BYTES: usize = 1024 * 1024;
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Polled = Option<Result<Frame<Bytes>, BodyError>>;
 
@@ -52,7 +41,11 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             return self.switch(&parts, upstream, record).await;
         }
         let framing = framing(&response, asked);
-        let keep = asked.keep && !close && framing != Framing::Close && !self.drain.is_cancelled();
+        let keep = asked.keep
+            && !close
+            && framing != Framing::Close
+            && !self.drain.is_cancelled()
+            && self.will_end(response.body());
         let persistence = match (keep, asked.version) {
             (false, _) => Persistence::Close,
             (true, Version::HTTP_11) => Persistence::Default,
@@ -81,10 +74,14 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
         if keep && self.discard().await {
             return ControlFlow::Continue(());
         }
-        if lock(&self.state).decoder.is_end() {
-            self.shutdown().await;
-        } else {
+        let unread = {
+            let state = lock(&self.state);
+            !state.decoder.is_end() || !state.input.is_empty()
+        };
+        if asked.refused || unread {
             self.linger().await;
+        } else {
+            self.shutdown().await;
         }
         ControlFlow::Break(())
     }
@@ -107,7 +104,12 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => {
-                        bytes += data.len() as u64;
+                        let all = bytes + data.len() as u64;
+                        // What is over the announced length would be read as the next response.
+                        if matches!(framing, Framing::Length(length) if all > length) {
+                            return Err((bytes, BodyError::Malformed("more bytes than announced")));
+                        }
+                        bytes = all;
                         self.push(data, framing);
                     }
                     Err(frame) => trailers = frame.into_trailers().ok(),
@@ -170,68 +172,6 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             polled
         })
         .await
-    }
-
-    /// Reads away what is left of the request's body. Whether the next request begins then.
-    async fn discard(&mut self) -> bool {
-        if lock(&self.state).decoder.is_end() {
-            return true;
-        }
-        if lock(&self.state).expects {
-            // The client was never told to send it: whether it does is anybody's guess.
-            return false;
-        }
-        let state = &self.state;
-        let mut discarded = 0;
-        let emptied = poll_fn(|context| {
-            let state = &mut *lock(state);
-            loop {
-                match state.decoder.decode(&mut state.input) {
-                    Ok(Decoded::Data(data)) => discarded += data.len(),
-                    Ok(Decoded::Trailers(_) | Decoded::End) => return Poll::Ready(true),
-                    Ok(Decoded::More) => match state.poll_fill(context) {
-                        Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
-                        Poll::Ready(Ok(_)) => {}
-                        Poll::Pending => return Poll::Pending,
-                    },
-                    Err(_) => return Poll::Ready(false),
-                }
-                if discarded > MAX_DISCARDED_BYTES {
-                    return Poll::Ready(false);
-                }
-            }
-        });
-        timeout(DISCARD_TIMEOUT, emptied).await.unwrap_or(false)
-    }
-
-    /// Ends the sending side.
-    pub(super) async fn shutdown(&self) {
-        let state = &self.state;
-        let closed = poll_fn(|context| Pin::new(&mut lock(state).io).poll_shutdown(context));
-        let _ = timeout(DISCARD_TIMEOUT, closed).await;
-    }
-
-    /// Closes so that the client still gets the answer: what it goes on sending is read away, within
-    /// bounds (RFC 9112, 9.6).
-    pub(super) async fn linger(&mut self) {
-        self.shutdown().await;
-        let state = &self.state;
-        let emptied = poll_fn(|context| {
-            let state = &mut *lock(state);
-            let mut read = 0;
-            loop {
-                state.input.clear();
-                match state.poll_fill(context) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
-                    Poll::Ready(Ok(more)) => read += more,
-                    Poll::Pending => return Poll::Pending,
-                }
-                if read > MAX_LINGER_BYTES {
-                    return Poll::Ready(());
-                }
-            }
-        });
-        let _ = timeout(DISCARD_TIMEOUT, emptied).await;
     }
 
     /// Lets bytes flow both ways from now on.

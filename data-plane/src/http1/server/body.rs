@@ -34,18 +34,12 @@ impl<Io> RequestBody<Io> {
     }
 }
 
-impl<Io: AsyncRead + Unpin> http_body::Body for RequestBody<Io> {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
+impl<Io: AsyncRead + Unpin> RequestBody<Io> {
+    fn poll_state(
+        &self,
+        state: &mut State<Io>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let state = &mut *lock(&self.state);
-        if state.bodies != self.number {
-            return Poll::Ready(Some(Err(BodyError::Closed)));
-        }
         // The task that serves the connection says so; it is the one that polls here.
         state.wanted = state.expects;
         loop {
@@ -75,6 +69,24 @@ impl<Io: AsyncRead + Unpin> http_body::Body for RequestBody<Io> {
                 }
             }
         }
+    }
+}
+
+impl<Io: AsyncRead + Unpin> http_body::Body for RequestBody<Io> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let state = &mut *lock(&self.state);
+        if state.bodies != self.number {
+            return Poll::Ready(Some(Err(BodyError::Closed)));
+        }
+        let polled = self.poll_state(state, context);
+        state.broken |= matches!(polled, Poll::Ready(Some(Err(_))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

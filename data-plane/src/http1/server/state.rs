@@ -2,20 +2,14 @@
 
 use std::{
     io,
-    pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::BytesMut;
 use tokio::io::AsyncRead;
-use tokio_util::io::poll_read_buf;
 
-use super::super::{deadline::Deadline, decoder::Decoder};
-
-/// First size of the read buffer, and its largest, which bodies make it grow to.
-const MIN_READ_BYTES: usize = 8 * 1024;
-const MAX_READ_BYTES: usize = 256 * 1024;
+use super::super::{deadline::Deadline, decoder::Decoder, pace::Pace};
 
 /// The connection.
 pub(super) struct State<Io> {
@@ -27,10 +21,12 @@ pub(super) struct State<Io> {
     pub(super) expects: bool,
     /// Whether somebody wants the body, so that the client must be told to send it.
     pub(super) wanted: bool,
+    /// Whether the body failed, so that nobody knows where the next request begins.
+    pub(super) broken: bool,
     pub(super) deadline: Deadline,
     /// Counts the bodies, so that one which outlives its request reads nothing of the next.
     pub(super) bodies: u64,
-    read_bytes: usize,
+    pace: Pace,
 }
 
 /// The state; one task polls all who share it, so it is never contended.
@@ -47,16 +43,21 @@ impl<Io> State<Io> {
             expects: false,
             deadline: Deadline::default(),
             wanted: false,
+            broken: false,
             bodies: 0,
-            read_bytes: MIN_READ_BYTES,
+            pace: Pace::new(),
         }
     }
 
     /// A body begins. Returns its number.
     pub(super) fn begin_body(&mut self, decoder: Decoder, expects: bool) -> u64 {
+        if let Some(length) = decoder.size_hint() {
+            self.pace.expect(length);
+        }
         self.decoder = decoder;
         self.expects = expects;
         self.wanted = false;
+        self.broken = false;
         self.bodies += 1;
         self.bodies
     }
@@ -65,30 +66,14 @@ impl<Io> State<Io> {
     pub(super) fn rest(&mut self) {
         self.bodies += 1;
         self.deadline.stop();
-        if self.read_bytes > MIN_READ_BYTES && self.input.is_empty() {
-            self.read_bytes = MIN_READ_BYTES;
-            self.input = BytesMut::new();
-        }
+        self.pace.rest(&mut self.input);
     }
 }
 
 impl<Io: AsyncRead + Unpin> State<Io> {
     /// Reads more into the buffer; 0 is the end.
     pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // What was read lives on in slices of the buffer: a new one for each message would be one allocation
-        // each, so the rest of it is used up first.
-        if self.input.capacity() - self.input.len() < self.read_bytes / 4 {
-            self.input.reserve(self.read_bytes);
-        }
-        let room = self.input.capacity() - self.input.len();
-        let read = ready!(poll_read_buf(
-            Pin::new(&mut self.io),
-            context,
-            &mut self.input
-        ))?;
-        if read == room && room >= self.read_bytes {
-            self.read_bytes = (self.read_bytes * 2).min(MAX_READ_BYTES);
-        }
-        Poll::Ready(Ok(read))
+        self.pace
+            .poll_fill((&mut self.io, &mut self.input), context)
     }
 }

@@ -3,6 +3,8 @@
 mod chunked;
 mod client;
 mod client_refusals;
+mod closing;
+mod economy;
 mod ends;
 mod peer;
 mod refusals;
