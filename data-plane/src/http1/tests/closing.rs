@@ -1,15 +1,21 @@
 use std::{
     pin::Pin,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, StreamBody};
 
 use super::peer::{Peer, answer, limits};
-use crate::body::{Body, BodyError};
+use crate::{
+    body::{Body, BodyError},
+    exchange::Interim,
+    proxy::Limits,
+};
 
 const CLOSES: &str = "\r\nconnection: close\r\n";
 
@@ -107,5 +113,45 @@ async fn a_switch_of_protocols_with_a_body_in_between_is_not_offered() {
         peer.send(head.as_bytes()).await;
         peer.send(&b"hi"[..length]).await;
         peer.until("\r\n\r\n").await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_a_body_that_came_too_late_says_that_the_connection_closes() {
+    let bounds = Limits {
+        body_timeout: Duration::from_millis(30),
+        ..limits()
+    };
+    let mut peer = Peer::of(bounds, |incoming| {
+        Box::pin(async move {
+            let read = incoming.request.into_body().collect().await;
+            assert!(matches!(read, Err(BodyError::Timeout)), "{read:?}");
+            answer(Response::new(Body::Empty))
+        })
+    });
+    peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhi")
+        .await;
+    let seen = peer.until("\r\n\r\n").await;
+    assert!(seen.contains(CLOSES), "{seen}");
+    // What comes after all is not read as a request.
+    peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    drop(peer.io);
+    peer.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_interim_answer_that_comes_after_the_answer_is_not_given_to_the_next_request() {
+    let kept = Arc::new(Mutex::new(None));
+    let keeps = Arc::clone(&kept);
+    let mut peer = Peer::of(limits(), move |incoming| {
+        keeps.lock().unwrap().replace(incoming.interim);
+        Box::pin(async { answer(Response::new(Body::Empty)) })
+    });
+    for _ in 0..2 {
+        peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let seen = peer.until("\r\n\r\n").await;
+        assert!(seen.starts_with("HTTP/1.1 200 "), "{seen}");
+        let late: Interim = kept.lock().unwrap().take().unwrap();
+        late.send(StatusCode::EARLY_HINTS, HeaderMap::new());
     }
 }

@@ -248,3 +248,23 @@ async fn a_request_body_that_breaks_off_fails_the_exchange_and_never_ends_the_me
         );
     }
 }
+
+#[tokio::test]
+async fn a_wish_for_trailers_is_said_to_be_for_this_connection() {
+    let target = Target::of(|mut socket| async move {
+        let head = read_head(&mut socket).await;
+        assert!(head.contains("\r\nte: trailers\r\n"), "{head}");
+        assert!(head.contains("\r\nconnection: te\r\n"), "{head}");
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        socket.write_all(answer).await.unwrap();
+    })
+    .await;
+    let mut request = get();
+    let trailers = HeaderValue::from_static("trailers");
+    request.request.headers_mut().insert(header::TE, trailers);
+    target
+        .pool
+        .send(&target.origin, &mut request)
+        .await
+        .unwrap();
+}
