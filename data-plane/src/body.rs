@@ -3,11 +3,16 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A body on its way, of a request or a response. Trailers are its last frame.
 #[derive(Default)]
@@ -91,63 +96,21 @@ impl fmt::Debug for Body {
     }
 }
 
-/// A body that keeps something alive until it has ended.
-pub(crate) struct Guarded<G> {
-    stream: Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>,
-    _guard: G,
-}
-
-impl<G> Guarded<G> {
-    pub(crate) fn new(
-        stream: Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>,
-        guard: G,
-    ) -> Self {
-        Self {
-            stream,
-            _guard: guard,
-        }
-    }
-}
-
-impl<G: Unpin> http_body::Body for Guarded<G> {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.stream.as_mut().poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.stream.size_hint()
-    }
-}
-
-/// A body that fails once it is over a bound.
-pub(crate) struct Limited {
+/// A body of unknown length that is counted, and fails once it is over a bound.
+pub(crate) struct Metered {
     body: Body,
     most: u64,
-    left: u64,
+    bytes: Arc<AtomicU64>,
 }
 
-impl Limited {
-    /// At most this many bytes.
-    pub(crate) const fn new(body: Body, most: u64) -> Self {
-        Self {
-            body,
-            most,
-            left: most,
-        }
+impl Metered {
+    /// At most this many bytes, counted in `bytes`.
+    pub(crate) const fn new(body: Body, most: u64, bytes: Arc<AtomicU64>) -> Self {
+        Self { body, most, bytes }
     }
 }
 
-impl http_body::Body for Limited {
+impl http_body::Body for Metered {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -159,12 +122,10 @@ impl http_body::Body for Limited {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            match self.left.checked_sub(data.len() as u64) {
-                Some(left) => self.left = left,
-                None => {
-                    self.left = 0;
-                    return Poll::Ready(Some(Err(BodyError::TooLarge(self.most))));
-                }
+            let more = data.len() as u64;
+            let bytes = self.bytes.fetch_add(more, Ordering::Relaxed) + more;
+            if bytes > self.most {
+                return Poll::Ready(Some(Err(BodyError::TooLarge(self.most))));
             }
         }
         polled
@@ -176,5 +137,51 @@ impl http_body::Body for Limited {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// A body that must have ended by a certain time.
+pub(crate) struct Timed {
+    stream: Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Timed {
+    /// Until then. What has come whole already needs no clock.
+    pub(crate) fn wrap(body: Body, deadline: Instant) -> Body {
+        match body {
+            Body::Stream(stream) => Body::Stream(Box::pin(Self {
+                stream,
+                deadline: Box::pin(sleep_until(deadline)),
+            })),
+            whole => whole,
+        }
+    }
+}
+
+impl http_body::Body for Timed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // What is there goes first: a client that is slow to take it is dealt with by its own clock.
+        match self.stream.as_mut().poll_frame(context) {
+            Poll::Ready(frame) => Poll::Ready(frame),
+            Poll::Pending => {
+                let late = self.deadline.as_mut().poll(context);
+                late.map(|()| Some(Err(BodyError::Timeout)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.stream.size_hint()
     }
 }

@@ -32,6 +32,8 @@ pub struct Connection {
     pub protocol: Protocol,
     /// The peer's address as a field value, written once a connection and not once a request.
     pub(crate) peer_text: HeaderValue,
+    /// This end's port, likewise.
+    pub(crate) port_text: HeaderValue,
 }
 
 impl Connection {
@@ -49,6 +51,7 @@ impl Connection {
             tls,
             protocol,
             peer_text: HeaderValue::try_from(text).expect("an address is visible ASCII"),
+            port_text: HeaderValue::from(local.port()),
         }
     }
 }
@@ -67,6 +70,16 @@ pub enum Protocol {
     Http1,
     /// HTTP/2.
     Http2,
+}
+
+impl Protocol {
+    /// Its name in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+        }
+    }
 }
 
 /// A request as a codec has read it.

@@ -1,23 +1,29 @@
 //! The stages *pick* and *forward*: a target, the request as it is to be for it, another target where that
 //! is safe.
 
+mod failure;
+mod outgoing;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use gatewright_engine::{Code, Rejection, RequestContext, Service};
 use gatewright_proto::v1::Protocol as Spoken;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
+use http::{HeaderValue, Response, StatusCode, Version, header, uri::PathAndQuery};
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    body::Body,
+    body::{Body, Timed},
     connect::{Origin, SendError},
     exchange::{Interim, Protocol},
     http1::client::{Outgoing, Received},
-    proxy::{Matching, Outcome, add_via, remove_hop_by_hop},
+    proxy::{Matching, Outcome, add_via, strip_response},
+    published::LiveService,
     telemetry::{Record, Stage},
-    upstream::{Address, InFlight, LiveUpstream},
+    upstream::Address,
 };
+use failure::{failed, no_target, too_late};
+use outgoing::outgoing;
 
 /// Targets that one request is sent to, at most.
 const MAX_ATTEMPTS: usize = 3;
@@ -33,8 +39,10 @@ pub(crate) struct Forwarder {
 /// What to forward, and where.
 pub(crate) struct Forward<'a> {
     pub(crate) service: &'a Arc<Service>,
-    pub(crate) upstream: Option<&'a Arc<LiveUpstream>>,
+    pub(crate) live: Option<&'a LiveService>,
     pub(crate) matched: Matching,
+    /// Path and query as the client wrote them, where that is the normalised form.
+    pub(crate) target: Option<PathAndQuery>,
     pub(crate) upgrade: Option<Box<str>>,
     pub(crate) interim: Interim,
     pub(crate) protocol: Protocol,
@@ -49,98 +57,97 @@ impl Forwarder {
         forward: Forward<'_>,
         record: &mut Record,
     ) -> Result<Outcome, Rejection> {
-        let service = Arc::clone(forward.service);
+        record.reach(Stage::Pick);
+        let (service, live) = (forward.service, forward.live.ok_or_else(no_target)?);
         record.note(|line| line.service = Some(Arc::clone(&service.name)));
-        let timeout_ms = context
-            .route
-            .request_timeout_ms
-            .unwrap_or(service.request_timeout_ms);
-        let switching = forward.upgrade.is_some();
-        let sent = self.attempts(context, forward, record);
-        let received = if timeout_ms == 0 {
-            sent.await
-        } else {
-            let deadline = Instant::now() + Duration::from_millis(u64::from(timeout_ms));
-            timeout_at(deadline, sent)
+        if let Some(facts) = record.facts() {
+            facts.service = Some(Arc::clone(&live.metrics));
+        }
+        let of_route = context.route.request_timeout_ms;
+        let timeout_ms = of_route.unwrap_or(service.request_timeout_ms);
+        let deadline =
+            (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(u64::from(timeout_ms)));
+        let mut outgoing = outgoing(context, forward)?;
+        let attempts = self.attempts(context, (service, live), &mut outgoing, record);
+        let received = match deadline {
+            None => attempts.await,
+            Some(deadline) => timeout_at(deadline, attempts)
                 .await
-                .unwrap_or_else(|_| Err(too_late(timeout_ms)))
+                .unwrap_or_else(|_| Err(too_late(timeout_ms))),
         };
+        // Plugins that look at the response may look at the request once more.
+        context.headers = std::mem::take(outgoing.request.headers_mut());
         let received = received?;
+        record.answered();
         record.note(|line| line.upstream_status = Some(received.response.status().as_u16()));
-        record.reach(Stage::Respond);
-        answered(received, switching)
+        answered(
+            received,
+            outgoing.upgrade.is_some(),
+            service.protocol,
+            deadline,
+        )
     }
 
     /// Sends to one target after the other, where nobody can have seen the request.
     async fn attempts(
         &self,
-        context: &mut RequestContext,
-        forward: Forward<'_>,
+        context: &RequestContext,
+        (service, live): (&Service, &LiveService),
+        outgoing: &mut Outgoing,
         record: &mut Record,
     ) -> Result<Received, Rejection> {
-        let service = forward.service;
-        let upstream = forward.upstream.ok_or_else(no_target)?;
-        let connect = Duration::from_millis(u64::from(service.connect_timeout_ms));
-        let replayable = matches!(forward.body, Body::Empty);
-        let idempotent = context.method.is_idempotent();
-        let preserve = context.route.preserve_host;
-        let mut outgoing = outgoing(context, forward, connect)?;
+        let empty = matches!(outgoing.request.body(), Body::Empty);
+        let safe_again = empty && context.method.is_idempotent();
         let mut tried: SmallVec<[SocketAddr; MAX_ATTEMPTS]> = SmallVec::new();
-        let mut last = None;
-        while tried.len() < MAX_ATTEMPTS {
-            record.reach(Stage::Pick);
-            let address = match upstream.pick(self.worker, &tried, connect).await {
-                Some(address) => address,
-                // The only target there is may have closed a connection that had been idle: once more.
-                None => match last {
-                    Some((SendError::Closed { reused: true }, address)) => {
-                        tried.push(SocketAddr::from(([0, 0, 0, 0], 0)));
-                        address
-                    }
-                    Some((error, _)) => return Err(failed(&error)),
-                    None => return Err(no_target()),
-                },
+        let mut last: Option<SendError> = None;
+        let mut once_more = None;
+        for _ in 0..MAX_ATTEMPTS {
+            let patience = outgoing.connect_timeout;
+            let picked = live.upstream.pick(self.worker, &tried, patience).await;
+            // The only target there is may have closed a connection that had been idle.
+            let Some(address) = picked.or_else(|| once_more.take()) else {
+                break;
             };
             tried.push(address.socket);
-            record.reach(Stage::Forward);
+            record.forwarding();
             record.note(|line| line.target = Some(address.socket));
-            if !preserve {
-                outgoing
-                    .request
-                    .headers_mut()
-                    .insert(header::HOST, host_of(&address, service));
+            if let Some(facts) = record.facts() {
+                facts.busy = Some(address.begin());
             }
-            let busy = address.begin();
-            let error = match self.send(service, &address, &mut outgoing).await {
-                Ok(received) => return Ok(counted(received, busy)),
+            if !context.route.preserve_host {
+                let host = address.authority(service.tls.is_some());
+                outgoing.request.headers_mut().insert(header::HOST, host);
+            }
+            let error = match self.send((service, live), &address, outgoing).await {
+                Ok(received) => return Ok(received),
                 Err(error) => error,
             };
+            tracing::debug!(%error, target = %address.socket, "a target did not answer");
             let unseen = match &error {
                 SendError::Connect(_) | SendError::ConnectTimeout(_) => true,
-                SendError::Refused => replayable,
-                SendError::Closed { reused: true } => replayable && idempotent,
+                SendError::Refused => empty,
+                SendError::Closed { reused } => *reused && safe_again,
                 _ => false,
             };
             if !unseen {
                 return Err(failed(&error));
             }
-            last = Some((error, address));
+            record.reach(Stage::Pick);
+            once_more = matches!(error, SendError::Closed { .. }).then_some(address);
+            last = Some(error);
         }
-        Err(last.map_or_else(no_target, |(error, _)| failed(&error)))
+        Err(last.map_or_else(no_target, |error| failed(&error)))
     }
 
     async fn send(
         &self,
-        service: &Service,
+        (service, live): (&Service, &LiveService),
         address: &Address,
         outgoing: &mut Outgoing,
     ) -> Result<Received, SendError> {
         let tls = service.tls.as_ref().map(|tls| {
-            let name = tls.server_name.as_deref().map(Arc::from);
-            (
-                Arc::clone(tls),
-                name.unwrap_or_else(|| Arc::clone(&address.host)),
-            )
+            let name = live.server_name.as_ref().unwrap_or(&address.host);
+            (Arc::clone(tls), Arc::clone(name))
         });
         let origin = Origin {
             address: address.socket,
@@ -154,156 +161,36 @@ impl Forwarder {
     }
 }
 
-/// The request for the upstream, from what plugins have left of it.
-fn outgoing(
-    context: &mut RequestContext,
-    forward: Forward<'_>,
-    connect_timeout: Duration,
-) -> Result<Outgoing, Rejection> {
-    let service = forward.service;
-    let uri = target(context, &forward.matched, service)?;
-    let mut request = Request::new(forward.body);
-    *request.method_mut() = context.method.clone();
-    *request.uri_mut() = uri;
-    *request.headers_mut() = std::mem::take(&mut context.headers);
-    let idle = u64::from(service.idle_timeout_ms);
-    if forward.protocol == Protocol::Http2 && forward.upgrade.is_some() {
-        let detail = "switching protocols from HTTP/2 is not possible for this service";
-        return Err(Rejection::new(Code::NotImplemented, detail));
-    }
-    Ok(Outgoing {
-        request,
-        upgrade: forward.upgrade,
-        interim: forward.interim,
-        connect_timeout,
-        idle_timeout: (idle > 0).then(|| Duration::from_millis(idle)),
-    })
-}
-
-/// Path and query to ask for.
-fn target(
-    context: &RequestContext,
-    matched: &Matching,
-    service: &Service,
-) -> Result<Uri, Rejection> {
-    let route = &context.route;
-    let rendered = route
-        .rewrite
-        .as_ref()
-        .map(|rewrite| rewrite.render(&context.path, &matched.parameters));
-    let path = match &rendered {
-        Some(path) => path,
-        None if route.strip_prefix => &context.path[matched.prefix_bytes..],
-        None => &context.path,
-    };
-    let mut text = String::with_capacity(
-        service.base_path.len()
-            + path.len()
-            + 1
-            + context.query.as_ref().map_or(0, |query| query.len() + 1),
-    );
-    text.push_str(&service.base_path);
-    if !path.starts_with('/') {
-        text.push('/');
-    }
-    text.push_str(path);
-    if let Some(query) = &context.query {
-        text.push('?');
-        text.push_str(query);
-    }
-    PathAndQuery::from_maybe_shared(bytes::Bytes::from(text))
-        .map(Uri::from)
-        .map_err(|_| Rejection::new(Code::BadRequest, "the path cannot be forwarded"))
-}
-
-/// Host for a target: its name, and its port where it is not the scheme's own.
-fn host_of(address: &Address, service: &Service) -> HeaderValue {
-    let own = if service.tls.is_some() { 443 } else { 80 };
-    let port = address.socket.port();
-    let bracketed = address.host.contains(':');
-    let text = match (bracketed, port == own) {
-        (false, true) => return HeaderValue::from_str(&address.host).unwrap_or_else(|_| empty()),
-        (false, false) => format!("{}:{port}", address.host),
-        (true, true) => format!("[{}]", address.host),
-        (true, false) => format!("[{}]:{port}", address.host),
-    };
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or_else(|_| empty())
-}
-
-const fn empty() -> HeaderValue {
-    HeaderValue::from_static("")
-}
-
 /// The response for the client.
-fn answered(received: Received, switching: bool) -> Result<Outcome, Rejection> {
-    let (mut parts, body) = received.response.into_parts();
+fn answered(
+    received: Received,
+    asked_to_switch: bool,
+    spoken: Spoken,
+    deadline: Option<Instant>,
+) -> Result<Outcome, Rejection> {
+    let (mut parts, mut body) = received.response.into_parts();
     let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-    if switched && (!switching || received.tunnel.is_none()) {
+    if switched && !(asked_to_switch && received.tunnel.is_some()) {
         let detail = "the upstream switched protocols without being asked";
         return Err(Rejection::new(Code::BadGateway, detail));
     }
-    let upgrade = parts
-        .headers
-        .get(header::UPGRADE)
-        .cloned()
-        .filter(|_| switched);
-    if remove_hop_by_hop(&mut parts.headers).is_err() {
-        parts.headers.remove(header::CONNECTION);
-    }
+    let headers = &mut parts.headers;
+    let upgrade = headers.get(header::UPGRADE).filter(|_| switched).cloned();
+    strip_response(headers);
     if let Some(upgrade) = upgrade {
-        parts
-            .headers
-            .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        parts.headers.insert(header::UPGRADE, upgrade);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, upgrade);
     }
-    add_via(&mut parts.headers);
+    add_via(
+        headers,
+        match spoken {
+            Spoken::Http1 => Version::HTTP_11,
+            Spoken::Http2 => Version::HTTP_2,
+        },
+    );
+    // A tunnel has left the time of a request behind.
+    if let Some(deadline) = deadline.filter(|_| received.tunnel.is_none()) {
+        body = Timed::wrap(body, deadline);
+    }
     Ok((Response::from_parts(parts, body), received.tunnel))
-}
-
-/// Counts the request until its answer's body has ended.
-fn counted(received: Received, busy: InFlight) -> Received {
-    let response = received.response.map(|body| match body {
-        Body::Stream(stream) => Body::Stream(Box::pin(crate::body::Guarded::new(stream, busy))),
-        whole => whole,
-    });
-    Received {
-        response,
-        ..received
-    }
-}
-
-fn no_target() -> Rejection {
-    Rejection::new(Code::NoTarget, "the upstream has no target")
-}
-
-fn too_late(timeout_ms: u32) -> Rejection {
-    let detail = format!("the upstream did not answer within {timeout_ms} ms");
-    Rejection::new(Code::UpstreamTimeout, detail)
-}
-
-fn failed(error: &SendError) -> Rejection {
-    use crate::body::BodyError;
-    match error {
-        SendError::Connect(_) | SendError::ConnectTimeout(_) => {
-            Rejection::new(Code::UpstreamUnreachable, "the upstream cannot be reached")
-        }
-        SendError::RequestBody(BodyError::TooLarge(most)) => {
-            Rejection::new(Code::BodyTooLarge, format!("the body is over {most} bytes"))
-        }
-        SendError::RequestBody(BodyError::Timeout) => {
-            Rejection::new(Code::RequestTimeout, "the body did not arrive in time")
-        }
-        SendError::RequestBody(_) => Rejection::new(Code::BadRequest, "the body is broken"),
-        SendError::Malformed(what) => Rejection::new(
-            Code::BadGateway,
-            format!("the upstream's answer is malformed: {what}"),
-        ),
-        SendError::IdleTimeout => Rejection::new(
-            Code::UpstreamTimeout,
-            "the upstream was silent for too long",
-        ),
-        SendError::Refused | SendError::Closed { .. } => {
-            Rejection::new(Code::BadGateway, "the upstream closed before it answered")
-        }
-    }
 }

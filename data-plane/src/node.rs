@@ -21,7 +21,7 @@ use crate::{
     readiness::Readiness,
     settings::NodeSettings,
     status::{self, Told},
-    telemetry::{AccessLog, Metrics, Telemetry},
+    telemetry::{AccessLog, Metrics, Telemetry, Tracer, export},
     tls,
     upstream::Upstreams,
     workers::{Plan, Workers},
@@ -60,6 +60,9 @@ pub enum StartError {
     /// Settings of the stream to the control plane.
     #[error(transparent)]
     Discovery(#[from] InvalidEndpoint),
+    /// Spans cannot be exported to what the settings name.
+    #[error("spans cannot be exported to the OTLP endpoint")]
+    Export(#[from] opentelemetry_otlp::ExporterBuildError),
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
@@ -89,19 +92,6 @@ impl Node {
         settings: &NodeSettings,
         registry: Registry,
     ) -> Result<Self, StartError> {
-        let metrics = Metrics::new();
-        let access_log = AccessLog::open(&settings.access_log, &metrics).map_err(io(format!(
-            "cannot open the access log `{}`",
-            settings.access_log
-        )))?;
-        let telemetry = Arc::new(Telemetry {
-            metrics,
-            access_log,
-        });
-        let upstreams = Upstreams::new(settings.worker_count());
-        let publisher = Publisher::new(upstreams, Arc::clone(&telemetry.metrics));
-        let drain = CancellationToken::new();
-        let workers = start_workers(settings, &telemetry, &publisher, &drain)?;
         let listener = TcpListener::bind(settings.status_listen)
             .await
             .map_err(io(format!("cannot listen on {}", settings.status_listen)))?;
@@ -111,6 +101,11 @@ impl Node {
             TaskTracker::new(),
             Readiness::default(),
         );
+        let telemetry = start_telemetry(settings, &tasks, &stop)?;
+        let upstreams = Upstreams::new(settings.worker_count());
+        let publisher = Publisher::new(upstreams, Arc::clone(&telemetry.metrics));
+        let drain = CancellationToken::new();
+        let workers = start_workers(settings, &telemetry, &publisher, &drain)?;
         let told = Told {
             readiness: readiness.clone(),
             telemetry: Arc::clone(&telemetry),
@@ -189,6 +184,32 @@ impl Node {
     }
 }
 
+fn start_telemetry(
+    settings: &NodeSettings,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Arc<Telemetry>, StartError> {
+    let access_log = AccessLog::open(&settings.access_log).map_err(io(format!(
+        "cannot open the access log `{}`",
+        settings.access_log
+    )))?;
+    let mut tracer = None;
+    if let Some(endpoint) = settings
+        .otlp_endpoint
+        .as_deref()
+        .filter(|it| !it.is_empty())
+    {
+        let (its, finished) = Tracer::new(settings.trace_ratio);
+        tasks.spawn(export(endpoint, finished, stop.clone())?);
+        tracer = Some(its);
+    }
+    Ok(Arc::new(Telemetry {
+        metrics: Metrics::new(),
+        access_log,
+        tracer,
+    }))
+}
+
 fn start_workers(
     settings: &NodeSettings,
     telemetry: &Arc<Telemetry>,
@@ -213,6 +234,7 @@ fn start_workers(
             proxies: settings.trusted_proxies.clone(),
             hops: settings.trusted_hops,
         },
+        forwarded_fields: settings.forwarded_fields,
         published: publisher.current(),
         telemetry: Arc::clone(telemetry),
         forwarder: Forwarder {

@@ -5,19 +5,21 @@
 //! end.
 
 mod act;
+mod contained;
 mod forwarded;
 mod hop_by_hop;
 mod read;
 mod request_id;
+mod trace;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use gatewright_engine::{
     Code, Miss, Query, Rejection, RequestContext,
     plugin::{self, Answer as Verdict, Ran},
 };
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use ipnet::IpNet;
 
 use crate::{
@@ -29,8 +31,10 @@ use crate::{
 };
 
 pub(crate) use act::Matching;
+use contained::contained;
+pub use forwarded::ForwardedFields;
 pub(crate) use forwarded::add_via;
-pub(crate) use hop_by_hop::remove_hop_by_hop;
+pub(crate) use hop_by_hop::strip_response;
 use read::Head;
 
 /// Bounds on what a client may send. Codecs enforce those on heads, the request path those on bodies.
@@ -56,19 +60,10 @@ pub struct Limits {
 /// Whose forwarding fields are believed.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Addresses of proxies in front.
+    /// Addresses of proxies in front; empty is any, if there are hops.
     pub proxies: Vec<IpNet>,
-    /// Number of proxies in front.
+    /// Number of proxies in front; 0 is as many as have such addresses.
     pub hops: usize,
-}
-
-impl Trust {
-    fn includes(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.proxies
-            .iter()
-            .any(|network| network.contains(&address))
-    }
 }
 
 /// The request path of one worker.
@@ -77,6 +72,7 @@ pub struct Proxy {
     /// Bounds on what a client may send.
     pub limits: Limits,
     pub(crate) trust: Trust,
+    pub(crate) forwarded_fields: ForwardedFields,
     pub(crate) published: Arc<ArcSwap<Published>>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) forwarder: Forwarder,
@@ -91,11 +87,15 @@ impl Proxy {
         let mut record = Record::begin(&self.telemetry);
         let published = self.published.load_full();
         let request_id = self.request_id(connection, incoming.request.headers());
-        let head = self.read(connection, incoming, &request_id);
-        let outcome = match head {
+        record.note(|line| {
+            read::describe(&incoming.request, connection, line);
+            line.revision = published.snapshot.revision;
+            line.request_id = Some(request_id.clone());
+        });
+        let outcome = match self.read(connection, incoming, &request_id, &mut record) {
             Ok(head) => {
-                self.exchange(&published, head, &mut record, &request_id)
-                    .await
+                let exchange = self.exchange(&published, head, &mut record, &request_id);
+                contained(exchange).await.unwrap_or_else(|| Err(defect()))
             }
             Err(rejection) => Err(rejection),
         };
@@ -103,18 +103,21 @@ impl Proxy {
             Ok(outcome) => outcome,
             Err(rejection) => (reject(&rejection, &mut record, &request_id), None),
         };
-        response
-            .headers_mut()
-            .insert(request_id::NAME, request_id.clone());
-        record.note(|line| line.request_id = Some(request_id));
+        response.headers_mut().insert(request_id::NAME, request_id);
         answer(response, tunnel, record)
     }
 
     /// Answers what a codec could not read as a request. The connection is closed after it.
     pub fn refuse(&self, connection: &Arc<Connection>, rejection: &Rejection) -> Answer {
         let mut record = Record::begin(&self.telemetry);
-        record.note(|line| line.client = Some(connection.peer.ip()));
-        let response = reject(rejection, &mut record, &request_id::fresh());
+        let request_id = request_id::fresh();
+        record.note(|line| {
+            line.client = Some(connection.peer.ip().to_canonical());
+            line.protocol = Some(connection.protocol);
+            line.request_id = Some(request_id.clone());
+        });
+        let mut response = reject(rejection, &mut record, &request_id);
+        response.headers_mut().insert(request_id::NAME, request_id);
         Answer {
             close: true,
             ..answer(response, None, record)
@@ -129,7 +132,10 @@ impl Proxy {
         record: &mut Record,
         request_id: &HeaderValue,
     ) -> Result<Outcome, Rejection> {
-        record.note(|line| head.describe(line, published.snapshot.revision));
+        record.note(|line| head.describe(line));
+        if head.ends_here {
+            return Ok((no_content(), None));
+        }
         record.reach(Stage::Match);
         let snapshot = &published.snapshot;
         let found = snapshot.find(&Query {
@@ -140,16 +146,17 @@ impl Proxy {
         });
         let found = found.map_err(missed)?;
         let (route, matched) = (Arc::clone(found.route), Matching::of(&found));
-        self.matched(published, &route, record);
-        let body = self.bounded(&route, &head.headers, body)?;
+        note_route(published, &route, record);
+        let body = self.bounded(&route, &head.headers, body, record)?;
         let (mut context, rest) = head.into_context(snapshot, route);
         record.reach(Stage::Admit);
         let (ran, verdict) = plugin::admit(&mut context).await;
+        record.decided(&context.decisions);
+        record.note(|line| line.consumer = context.consumer.as_ref().map(|it| it.name.clone()));
         let outcome = match verdict {
             Some(Verdict::Reject(rejection)) => Err(rejection),
             Some(Verdict::Respond(response)) => Ok((response.map(Body::Full), None)),
             None => {
-                record.reach(Stage::Pick);
                 let exchange = act::Exchange {
                     published,
                     rest,
@@ -159,20 +166,14 @@ impl Proxy {
                 self.act(&mut context, exchange, record).await
             }
         };
-        finish(&context, record);
         Ok(respond(&ran, &context, outcome, record, request_id))
     }
+}
 
-    fn matched(
-        &self,
-        published: &Published,
-        route: &gatewright_engine::Route,
-        record: &mut Record,
-    ) {
-        record.note(|line| line.route = Some(Arc::clone(&route.name)));
-        if let Some(facts) = record.facts() {
-            facts.route = published.routes.get(route.index).cloned();
-        }
+fn note_route(published: &Published, route: &gatewright_engine::Route, record: &mut Record) {
+    record.note(|line| line.route = Some(Arc::clone(&route.name)));
+    if let Some(facts) = record.facts() {
+        facts.route = published.routes.get(route.index).cloned();
     }
 }
 
@@ -193,15 +194,6 @@ fn respond(
     (Response::from_parts(parts, body), tunnel)
 }
 
-fn finish(context: &RequestContext, record: &mut Record) {
-    if let Some(facts) = record.facts()
-        && !context.decisions.is_empty()
-    {
-        facts.decided(&context.decisions);
-    }
-    record.note(|line| line.consumer = context.consumer.as_ref().map(|it| Arc::clone(&it.name)));
-}
-
 fn reject(rejection: &Rejection, record: &mut Record, request_id: &HeaderValue) -> Response<Body> {
     if let Some(facts) = record.facts() {
         facts.code = Some(rejection.code);
@@ -209,6 +201,16 @@ fn reject(rejection: &Rejection, record: &mut Record, request_id: &HeaderValue) 
     rejection
         .into_response(request_id.to_str().unwrap_or_default())
         .map(Body::Full)
+}
+
+fn defect() -> Rejection {
+    Rejection::new(Code::Internal, "a defect of the gateway")
+}
+
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 fn missed(miss: Miss) -> Rejection {
@@ -226,13 +228,12 @@ fn missed(miss: Miss) -> Rejection {
 }
 
 fn answer(response: Response<Body>, tunnel: Option<Box<dyn Tunnel>>, mut record: Record) -> Answer {
+    let mut close = false;
     if let Some(facts) = record.facts() {
         facts.status = response.status().as_u16();
+        // After a request that is malformed or ambiguous, nobody knows where the next one begins.
+        close = facts.code == Some(Code::BadRequest);
     }
-    // After a request that is malformed or ambiguous, nobody knows where the next one begins.
-    let close = record
-        .facts()
-        .is_some_and(|facts| facts.code == Some(Code::BadRequest));
     Answer {
         response,
         tunnel,

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use gatewright_engine::Snapshot;
+use gatewright_engine::{Action, Route, Service, Snapshot};
 
 use crate::{
-    telemetry::{Metrics, RouteMetrics},
+    telemetry::{Metrics, RouteMetrics, ServiceMetrics},
     upstream::{LiveUpstream, Upstreams},
 };
 
@@ -16,10 +16,21 @@ use crate::{
 pub struct Published {
     /// The configuration.
     pub snapshot: Arc<Snapshot>,
-    /// The targets of each service, by [`gatewright_engine::Service::index`].
-    pub upstreams: Vec<Arc<LiveUpstream>>,
+    /// By [`gatewright_engine::Service::index`].
+    pub services: Vec<LiveService>,
     /// The counters of each route, by [`gatewright_engine::Route::index`].
     pub routes: Vec<Arc<RouteMetrics>>,
+}
+
+/// What belongs to one service.
+#[derive(Clone, Debug)]
+pub struct LiveService {
+    /// Its targets at work.
+    pub upstream: Arc<LiveUpstream>,
+    /// Its counters.
+    pub metrics: Arc<ServiceMetrics>,
+    /// The name to send and check in TLS; none is the target's host.
+    pub server_name: Option<Arc<str>>,
 }
 
 /// Publishes snapshots. Every reader switches at once.
@@ -34,11 +45,13 @@ impl Publisher {
     pub(crate) fn new(upstreams: Arc<Upstreams>, metrics: Arc<Metrics>) -> Self {
         let nothing = Published {
             snapshot: Arc::new(Snapshot::empty()),
-            upstreams: Vec::new(),
+            services: Vec::new(),
             routes: Vec::new(),
         };
+        let current = Arc::new(ArcSwap::from_pointee(nothing));
+        metrics.read(Arc::clone(&current));
         Self {
-            current: Arc::new(ArcSwap::from_pointee(nothing)),
+            current,
             upstreams,
             metrics,
         }
@@ -50,25 +63,73 @@ impl Publisher {
     }
 
     /// Serves this snapshot from now on. Must be called within the control runtime, on which names of
-    /// targets are resolved.
+    /// targets are resolved, and by one task at a time.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        let upstreams = snapshot.services.iter();
-        let upstreams = upstreams
-            .map(|service| self.upstreams.keep(&service.upstream))
+        let before = self.current.load_full();
+        let mut present = before.services.iter().peekable();
+        let services = snapshot.services.iter();
+        let services = services
+            .map(|service| {
+                while present
+                    .next_if(|it| *it.metrics.service < *service.name)
+                    .is_some()
+                {}
+                let same = present.next_if(|it| *it.metrics.service == *service.name);
+                self.service(service, same)
+            })
             .collect();
-        let routes = snapshot
-            .routes
-            .iter()
-            .map(|route| self.metrics.route(route))
+        // Both lists are in order of name, so that keeping the counters costs one comparison a route.
+        let mut present = before.routes.iter().peekable();
+        let routes = snapshot.routes.iter();
+        let routes = routes
+            .map(|route| {
+                while present.next_if(|it| *it.route < *route.name).is_some() {}
+                let same = present.next_if(|it| *it.route == *route.name);
+                counters(route, same)
+            })
             .collect();
         self.metrics
             .revision
             .set(i64::try_from(snapshot.revision).unwrap_or(i64::MAX));
         self.current.store(Arc::new(Published {
             snapshot,
-            upstreams,
+            services,
             routes,
         }));
+        drop(before);
         self.upstreams.forget_unused();
+    }
+
+    fn service(&self, service: &Service, present: Option<&LiveService>) -> LiveService {
+        let upstream = match present {
+            Some(present) if present.upstream.serves(&service.upstream) => {
+                Arc::clone(&present.upstream)
+            }
+            _ => self.upstreams.keep(&service.upstream),
+        };
+        let metrics = match present {
+            Some(present) => Arc::clone(&present.metrics),
+            None => Arc::new(ServiceMetrics::new(Arc::clone(&service.name))),
+        };
+        let server_name = service
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.server_name.as_deref());
+        LiveService {
+            upstream,
+            metrics,
+            server_name: server_name.map(Arc::from),
+        }
+    }
+}
+
+fn counters(route: &Route, present: Option<&Arc<RouteMetrics>>) -> Arc<RouteMetrics> {
+    let service = match &route.action {
+        Action::Forward(service) => Arc::clone(&service.name),
+        _ => "".into(),
+    };
+    match present {
+        Some(present) if present.service == service => Arc::clone(present),
+        _ => Arc::new(RouteMetrics::new(Arc::clone(&route.name), service)),
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args;
 use ipnet::IpNet;
 
-use crate::proxy::Limits;
+use crate::proxy::{ForwardedFields, Limits};
 
 /// Settings of a node. Flags go before variables.
 #[derive(Args, Clone, Debug)]
@@ -72,6 +72,19 @@ pub struct NodeSettings {
     /// Number of proxies in front, whatever their addresses. 0 trusts none by number.
     #[arg(long, env = "GATEWRIGHT_TRUSTED_HOPS", default_value_t = 0)]
     pub trusted_hops: usize,
+    /// Which fields tell upstreams of the client.
+    #[arg(
+        long,
+        env = "GATEWRIGHT_FORWARDED_FIELDS",
+        default_value = "x-forwarded"
+    )]
+    pub forwarded_fields: ForwardedFields,
+    /// Where spans are exported to, over OTLP (gRPC), as `http://collector:4317`. Default: nowhere.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+    /// Share of the traces that begin here and are exported, 0 to 1. Others go on as their sender decided.
+    #[arg(long, env = "GATEWRIGHT_TRACE_RATIO", default_value_t = 1.0, value_parser = ratio)]
+    pub trace_ratio: f64,
     /// Largest header section of a request, in bytes.
     #[arg(long, env = "GATEWRIGHT_MAX_HEAD_BYTES", default_value_t = 65_536, value_parser = range(1024, 1 << 20))]
     pub max_head_bytes: usize,
@@ -126,5 +139,12 @@ fn range(
     move |text| match text.parse() {
         Ok(value) if (least..=most).contains(&value) => Ok(value),
         _ => Err(format!("`{text}` is not within {least} to {most}")),
+    }
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err(format!("`{text}` is not within 0 to 1")),
     }
 }

@@ -48,8 +48,9 @@ impl Proxy {
                 let (upgrade, rest) = allowed(&route.upgrades, exchange.rest)?;
                 let forward = Forward {
                     service,
-                    upstream: exchange.published.upstreams.get(service.index),
+                    live: exchange.published.services.get(service.index),
                     matched: exchange.matched,
+                    target: rest.target,
                     upgrade,
                     interim: rest.interim,
                     protocol: rest.protocol,

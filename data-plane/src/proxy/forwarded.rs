@@ -5,8 +5,9 @@
 
 use std::net::IpAddr;
 
+use clap::ValueEnum;
 use gatewright_engine::Client;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 use super::{Proxy, Trust};
 use crate::exchange::Connection;
@@ -18,15 +19,22 @@ const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 /// Most addresses of a list that are looked at.
 const MAX_ADDRESSES: usize = 64;
 
-impl Proxy {
-    /// Whether the peer is a proxy in front that is believed.
-    pub(super) fn trusts_peer(&self, connection: &Connection) -> bool {
-        self.trust.hops > 0 || self.trust.includes(connection.peer.ip())
-    }
+/// Which fields tell the upstream of the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ForwardedFields {
+    /// `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// All of them.
+    Both,
+}
 
+impl Proxy {
     /// Finds the client, and writes the fields for the upstream.
     pub(super) fn forwarded(&self, connection: &Connection, headers: &mut HeaderMap) -> Client {
-        let trusted = self.trusts_peer(connection);
+        let trusted = self.trust.believes(connection.peer.ip());
         let secure = match headers.get(PROTO).filter(|_| trusted) {
             Some(proto) => proto.as_bytes().eq_ignore_ascii_case(b"https"),
             None => connection.tls.is_some(),
@@ -35,28 +43,92 @@ impl Proxy {
             true => self.trust.client(connection.peer.ip(), headers),
             false => connection.peer.ip().to_canonical(),
         };
-        if trusted && headers.contains_key(FOR) {
-            headers.append(FOR, connection.peer_text.clone());
-        } else {
-            headers.insert(FOR, connection.peer_text.clone());
-        }
-        if !trusted {
-            headers.remove(PORT);
+        let client = Client { address, secure };
+        if self.forwarded_fields != ForwardedFields::XForwarded {
+            write_forwarded(connection, headers, trusted);
+        } else if !trusted {
             headers.remove(header::FORWARDED);
         }
-        if !trusted || !headers.contains_key(HOST) {
-            match headers.get(header::HOST).cloned() {
-                Some(host) => headers.insert(HOST, host),
-                None => headers.remove(HOST),
-            };
+        if self.forwarded_fields != ForwardedFields::Forwarded {
+            write_x_forwarded(connection, headers, trusted, secure);
+        } else if !trusted {
+            for name in [FOR, PROTO, HOST, PORT] {
+                headers.remove(name);
+            }
         }
-        let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
-        headers.insert(PROTO, scheme);
-        Client { address, secure }
+        client
+    }
+}
+
+fn write_x_forwarded(
+    connection: &Connection,
+    headers: &mut HeaderMap,
+    trusted: bool,
+    secure: bool,
+) {
+    if trusted && headers.contains_key(FOR) {
+        headers.append(FOR, connection.peer_text.clone());
+    } else {
+        headers.insert(FOR, connection.peer_text.clone());
+    }
+    if !trusted || !headers.contains_key(HOST) {
+        match headers.get(header::HOST).cloned() {
+            Some(host) => headers.insert(HOST, host),
+            None => headers.remove(HOST),
+        };
+    }
+    if !trusted || !headers.contains_key(PORT) {
+        headers.insert(PORT, connection.port_text.clone());
+    }
+    let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
+    headers.insert(PROTO, scheme);
+}
+
+/// One more element of `Forwarded`; the first, from a peer that is not believed.
+fn write_forwarded(connection: &Connection, headers: &mut HeaderMap, trusted: bool) {
+    let proto = if connection.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let mut element = match connection.peer.ip().to_canonical() {
+        IpAddr::V4(address) => format!("for={address};proto={proto}"),
+        IpAddr::V6(address) => format!("for=\"[{address}]\";proto={proto}"),
+    };
+    // The characters of a valid Host need no escape within quotes.
+    if let Some(host) = headers.get(header::HOST).and_then(|it| it.to_str().ok()) {
+        element.push_str(";host=\"");
+        element.push_str(host);
+        element.push('"');
+    }
+    let Ok(element) = HeaderValue::try_from(element) else {
+        headers.remove(header::FORWARDED);
+        return;
+    };
+    if trusted {
+        headers.append(header::FORWARDED, element);
+    } else {
+        headers.insert(header::FORWARDED, element);
     }
 }
 
 impl Trust {
+    /// Whether the peer is a proxy in front that is believed. Where addresses are given, a number does not
+    /// make up for them.
+    pub(super) fn believes(&self, peer: IpAddr) -> bool {
+        if self.proxies.is_empty() {
+            self.hops > 0
+        } else {
+            self.includes(peer)
+        }
+    }
+
+    fn includes(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let mut proxies = self.proxies.iter();
+        proxies.any(|network| network.contains(&address))
+    }
+
     /// The client's address behind a trusted peer: past as many addresses from the right as there are
     /// hops (the peer is the first), and past all that are proxies in front.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
@@ -90,14 +162,14 @@ fn parse(text: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(with_port)
 }
 
-/// Notes that the message has passed here.
-pub(crate) fn add_via(headers: &mut HeaderMap) {
-    let via = HeaderValue::from_static("1.1 gatewright");
-    if headers.contains_key(header::VIA) {
-        headers.append(header::VIA, via);
-    } else {
-        headers.insert(header::VIA, via);
-    }
+/// Notes that the message has passed here, and in which version it came (RFC 9110, 7.6.3).
+pub(crate) fn add_via(headers: &mut HeaderMap, version: Version) {
+    let via = HeaderValue::from_static(match version {
+        Version::HTTP_2 => "2 gatewright",
+        Version::HTTP_10 => "1.0 gatewright",
+        _ => "1.1 gatewright",
+    });
+    headers.append(header::VIA, via);
 }
 
 #[cfg(test)]
@@ -128,6 +200,10 @@ mod tests {
             "fewer than there must be"
         );
         assert_eq!(client(&hops(1), "10.20.30.40", ""), "10.20.30.40");
+        // The list as the first proxy hands it on.
+        let longer = format!("{LIST}, 192.0.2.5");
+        assert_eq!(client(&hops(1), "10.11.12.13", &longer), "192.0.2.5");
+        assert_eq!(client(&hops(3), "10.11.12.13", &longer), "203.0.113.10");
     }
 
     #[test]
@@ -142,5 +218,18 @@ mod tests {
         assert_eq!(client(&trust, "10.1.1.1", LIST), "203.0.113.10");
         assert_eq!(client(&trust, "10.1.1.1", "1.2.3.4, nonsense"), "10.1.1.1");
         assert_eq!(client(&trust, "::ffff:10.1.1.1", "1.2.3.4:80"), "1.2.3.4");
+    }
+
+    #[test]
+    fn a_peer_is_believed_by_address_where_addresses_are_given() {
+        let trust = |proxies: &[&str], hops| Trust {
+            proxies: proxies.iter().map(|it| it.parse().unwrap()).collect(),
+            hops,
+        };
+        let peer = "192.0.2.5".parse().unwrap();
+        assert!(!trust(&[], 0).believes(peer));
+        assert!(trust(&[], 1).believes(peer));
+        assert!(trust(&["192.0.2.0/24"], 0).believes(peer));
+        assert!(!trust(&["10.0.0.0/8"], 1).believes(peer));
     }
 }

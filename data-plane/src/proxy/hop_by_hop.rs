@@ -7,7 +7,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// Always for one connection. (`Transfer-Encoding` and `Content-Length` belong to the codecs.)
+/// Always for one connection. (What `Content-Length` says belongs to the codecs.)
 const FIXED: [HeaderName; 8] = [
     header::CONNECTION,
     KEEP_ALIVE,
@@ -19,70 +19,101 @@ const FIXED: [HeaderName; 8] = [
     HTTP2_SETTINGS,
 ];
 
-/// Removes them from a request or response, those that `Connection` nominates too. `TE` stays where it
-/// says `trailers`.
+/// Removes them from a request, those that `Connection` nominates too. `TE` stays where it says
+/// `trailers`.
 ///
 /// # Errors
 /// `Connection` nominates a field on which routing or protection rests: somebody tries to have
 /// it taken away.
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<(), Rejection> {
-    if headers.contains_key(header::CONNECTION) {
-        let nominated = nominated(headers)?;
-        for name in nominated {
-            headers.remove(name);
-        }
+pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<(), Rejection> {
+    // One pass over few names, where most messages have none of these, is cheaper than nine lookups.
+    if !headers.keys().any(is_hop_by_hop) {
+        return Ok(());
+    }
+    let nominated = nominated(headers);
+    if let Some(name) = nominated.iter().find(|name| is_end_to_end(name)) {
+        let detail = format!("`Connection` must not name `{name}`");
+        return Err(Rejection::new(Code::BadRequest, detail));
+    }
+    for name in &nominated {
+        headers.remove(name);
     }
     for name in FIXED {
         headers.remove(name);
     }
     if let Some(codings) = headers.remove(header::TE) {
-        let trailers = codings.to_str().unwrap_or_default().split(',');
-        if trailers
-            .into_iter()
-            .any(|it| it.trim().eq_ignore_ascii_case("trailers"))
-        {
+        let mut codings = codings.to_str().unwrap_or_default().split(',');
+        if codings.any(|it| it.trim().eq_ignore_ascii_case("trailers")) {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
     }
     Ok(())
 }
 
-fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, Rejection> {
-    let mut names = Vec::new();
-    for value in headers.get_all(header::CONNECTION) {
-        let Ok(text) = value.to_str() else { continue };
-        for word in text
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-        {
-            let Ok(name) = HeaderName::from_bytes(word.as_bytes()) else {
-                continue;
-            };
-            if is_end_to_end(&name) {
-                let detail = format!("`Connection` must not name `{name}`");
-                return Err(Rejection::new(Code::BadRequest, detail));
-            }
-            // Dealt with where TE is.
-            if name != header::TE {
-                names.push(name);
-            }
+/// Removes them from a response. What an upstream nominates wrongly stays.
+pub(crate) fn strip_response(headers: &mut HeaderMap) {
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
+    for name in nominated(headers) {
+        if !is_end_to_end(&name) {
+            headers.remove(name);
         }
     }
-    Ok(names)
+    for name in FIXED {
+        headers.remove(name);
+    }
+    headers.remove(header::TE);
 }
 
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "te" | "upgrade"
+            | "connection"
+            | "keep-alive"
+            | "http2-settings"
+            | "proxy-connection"
+            | "transfer-encoding"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+    )
+}
+
+/// What `Connection` names, but for `TE` and `Upgrade`, which are dealt with by themselves.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let mut names = Vec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        let words = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        for word in words {
+            // By far the most common words, which name no field.
+            if word.eq_ignore_ascii_case("keep-alive") || word.eq_ignore_ascii_case("close") {
+                continue;
+            }
+            let name = HeaderName::from_bytes(word.as_bytes());
+            names.extend(name.ok().filter(|name| *name != header::TE));
+        }
+    }
+    names
+}
+
+/// Fields that are for the upstream, or that a policy may rest on.
 fn is_end_to_end(name: &HeaderName) -> bool {
-    const KEPT: [HeaderName; 9] = [
+    const KEPT: [HeaderName; 14] = [
         header::HOST,
         header::AUTHORIZATION,
         header::COOKIE,
+        header::SET_COOKIE,
         header::CONTENT_LENGTH,
         header::CONTENT_TYPE,
         header::CONTENT_ENCODING,
         header::CACHE_CONTROL,
         header::FORWARDED,
         header::VIA,
+        header::ORIGIN,
+        header::RANGE,
+        header::EXPECT,
+        header::TRAILER,
     ];
     KEPT.contains(name) || name.as_str().starts_with("x-")
 }
@@ -111,8 +142,15 @@ mod tests {
             ("upgrade", "websocket"),
             ("accept", "*/*"),
         ]);
-        remove_hop_by_hop(&mut map).unwrap();
+        strip_request(&mut map).unwrap();
         assert_eq!(map, headers(&[("te", "trailers"), ("accept", "*/*")]));
+    }
+
+    #[test]
+    fn every_fixed_field_is_noticed() {
+        for name in FIXED.iter().chain([&header::TE]) {
+            assert!(is_hop_by_hop(name), "{name}");
+        }
     }
 
     #[test]
@@ -120,8 +158,20 @@ mod tests {
         for name in ["Authorization", "x-api-key", "X-Forwarded-For", "host"] {
             let mut map = HeaderMap::new();
             map.insert("connection", HeaderValue::from_str(name).unwrap());
-            let rejection = remove_hop_by_hop(&mut map).unwrap_err();
+            let rejection = strip_request(&mut map).unwrap_err();
             assert_eq!(rejection.code, Code::BadRequest, "{name}");
         }
+    }
+
+    #[test]
+    fn an_upstream_cannot_have_an_end_to_end_field_taken_away() {
+        let mut map = headers(&[
+            ("connection", "set-cookie, hop"),
+            ("set-cookie", "a=b"),
+            ("hop", "1"),
+            ("keep-alive", "1"),
+        ]);
+        strip_response(&mut map);
+        assert_eq!(map, headers(&[("set-cookie", "a=b")]));
     }
 }

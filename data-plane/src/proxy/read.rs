@@ -1,19 +1,24 @@
 //! The stage *read*: what the request says, in the one form that everything after it uses.
 
-use std::sync::Arc;
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use gatewright_engine::{
     Client, Code, Rejection, RequestContext, Route, Snapshot,
     path::{InvalidPath, normalize},
 };
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Uri, header, request::Parts, uri::PathAndQuery,
+};
 use smallvec::SmallVec;
 
-use super::{Proxy, remove_hop_by_hop, request_id};
+use super::{Proxy, forwarded::add_via, hop_by_hop::strip_request, request_id};
 use crate::{
-    body::{Body, Limited},
+    body::{Body, Metered},
     exchange::{Connection, Incoming, Interim, Protocol},
-    telemetry::Line,
+    telemetry::{Line, Record, RequestBytes},
 };
 
 /// A request's head, read.
@@ -23,6 +28,8 @@ pub(super) struct Head {
     query: Option<String>,
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
+    /// Whether the request is to be answered here, since it has passed enough proxies (RFC 9110, 7.6.2).
+    pub(super) ends_here: bool,
     client: Client,
     rest: Rest,
 }
@@ -33,6 +40,8 @@ pub(super) struct Rest {
     pub(super) upgrade: Option<Box<str>>,
     pub(super) interim: Interim,
     pub(super) protocol: Protocol,
+    /// As the client wrote it; none where that was not the normalised form.
+    pub(super) target: Option<PathAndQuery>,
 }
 
 impl Proxy {
@@ -42,76 +51,95 @@ impl Proxy {
         connection: &Connection,
         incoming: Incoming,
         request_id: &HeaderValue,
+        record: &mut Record,
     ) -> Result<(Head, Body), Rejection> {
-        let (parts, body) = incoming.request.into_parts();
-        if parts.method == Method::TRACE {
-            return Err(Rejection::new(
-                Code::MethodNotAllowed,
-                "TRACE is not allowed",
-            ));
-        }
-        let mut headers = parts.headers;
-        let host = host(&headers)?;
-        let path = if parts.uri.path() == "*" {
-            "/"
-        } else {
-            parts.uri.path()
-        };
-        let path = normalize(path).map_err(refused)?.into_owned();
-        let query = parts.uri.query().map(str::to_owned);
-        remove_hop_by_hop(&mut headers)?;
-        let client = self.forwarded(connection, &mut headers);
+        let (mut parts, body) = incoming.request.into_parts();
+        check_method(&parts.method, incoming.upgrade.is_some())?;
+        let headers = &mut parts.headers;
+        let host = host(headers, &parts.uri)?;
+        let (path, as_written) = path(&parts.uri)?;
+        strip_request(headers)?;
+        let ends_here = parts.method == Method::OPTIONS && !hand_on(headers);
+        let client = self.forwarded(connection, headers);
         headers.insert(request_id::NAME, request_id.clone());
-        super::forwarded::add_via(&mut headers);
-        let head = Head {
-            host,
-            path,
-            query,
-            method: parts.method,
-            headers,
-            client,
-            rest: Rest {
-                upgrade: incoming.upgrade,
-                interim: incoming.interim,
-                protocol: connection.protocol,
-            },
+        add_via(headers, parts.version);
+        self.trace(headers, record);
+        let rest = Rest {
+            upgrade: incoming.upgrade,
+            interim: incoming.interim,
+            protocol: connection.protocol,
+            target: as_written
+                .then(|| parts.uri.path_and_query().cloned())
+                .flatten(),
         };
-        Ok((head, body))
+        Ok((
+            Head::new(parts, (host, path), client, ends_here, rest),
+            body,
+        ))
     }
 
-    /// The body within the route's bound.
+    /// The body within the route's bound, counted.
     pub(super) fn bounded(
         &self,
         route: &Route,
         headers: &HeaderMap,
         body: Body,
+        record: &mut Record,
     ) -> Result<Body, Rejection> {
+        if matches!(body, Body::Empty) {
+            return Ok(body);
+        }
         let most = route
             .max_request_body_bytes
             .unwrap_or(self.limits.body_bytes);
-        if most == 0 || matches!(body, Body::Empty) {
-            return Ok(body);
-        }
+        let most = if most == 0 { u64::MAX } else { most };
         let length = headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        match length {
+        let (bytes, body) = match length {
             Some(length) if length > most => {
                 let detail = format!("the body is over {most} bytes");
-                Err(Rejection::new(Code::BodyTooLarge, detail))
+                return Err(Rejection::new(Code::BodyTooLarge, detail));
             }
-            Some(_) => Ok(body),
-            None => Ok(Body::Stream(Box::pin(Limited::new(body, most)))),
+            // The codec sees to it that no more comes than was announced.
+            Some(length) => (RequestBytes::Announced(length), body),
+            None => {
+                let bytes = Arc::new(AtomicU64::new(0));
+                let metered = Metered::new(body, most, Arc::clone(&bytes));
+                let body = Body::Stream(Box::pin(metered));
+                (RequestBytes::Counted(bytes), body)
+            }
+        };
+        if let Some(facts) = record.facts() {
+            facts.request_bytes = bytes;
         }
+        Ok(body)
     }
 }
 
 impl Head {
-    pub(super) fn describe(&self, line: &mut Line, revision: u64) {
+    fn new(
+        parts: Parts,
+        (host, path): (Box<str>, String),
+        client: Client,
+        ends_here: bool,
+        rest: Rest,
+    ) -> Self {
+        Self {
+            host,
+            path,
+            query: parts.uri.query().map(str::to_owned),
+            method: parts.method,
+            headers: parts.headers,
+            ends_here,
+            client,
+            rest,
+        }
+    }
+
+    pub(super) fn describe(&self, line: &mut Line) {
         line.client = Some(self.client.address);
-        line.method = self.method.clone();
         line.host = self.host.clone();
         line.path.clone_from(&self.path);
-        line.revision = revision;
     }
 
     pub(super) fn into_context(
@@ -137,14 +165,66 @@ impl Head {
     }
 }
 
+/// Notes of a request what can be said of any, for when it cannot be read.
+pub(super) fn describe(request: &Request<Body>, connection: &Connection, line: &mut Line) {
+    line.client = Some(connection.peer.ip().to_canonical());
+    line.protocol = Some(connection.protocol);
+    line.method = request.method().clone();
+    request.uri().path().clone_into(&mut line.path);
+    line.user_agent = request.headers().get(header::USER_AGENT).cloned();
+}
+
+/// TRACE would show the client what proxies in between have added; a plain CONNECT would make this an
+/// open proxy.
+fn check_method(method: &Method, switches: bool) -> Result<(), Rejection> {
+    if *method == Method::TRACE {
+        // RFC 9110, 15.5.6 asks for `Allow`; there is no list that holds for the whole gateway.
+        let allow = HeaderValue::from_static("");
+        let rejection = Rejection::new(Code::MethodNotAllowed, "TRACE is not allowed");
+        return Err(rejection.with_header(header::ALLOW, allow));
+    }
+    if *method == Method::CONNECT && !switches {
+        let detail = "CONNECT is not implemented";
+        return Err(Rejection::new(Code::NotImplemented, detail));
+    }
+    Ok(())
+}
+
+/// Counts `Max-Forwards` down. Whether the request may go on.
+fn hand_on(headers: &mut HeaderMap) -> bool {
+    let Some(left) = headers.get_mut(header::MAX_FORWARDS) else {
+        return true;
+    };
+    let count = left.to_str().ok().and_then(|text| text.parse::<u32>().ok());
+    match count {
+        Some(0) => return false,
+        Some(count) => *left = HeaderValue::from(count - 1),
+        None => {}
+    }
+    true
+}
+
+/// The path in its normalised form, and whether it was written like that. What speaks of the whole
+/// server (`*`), or names only a host (CONNECT), is the root.
+fn path(uri: &Uri) -> Result<(String, bool), Rejection> {
+    match uri.path() {
+        "*" | "" => Ok(("/".to_owned(), false)),
+        path => match normalize(path).map_err(refused)? {
+            Cow::Borrowed(path) => Ok((path.to_owned(), true)),
+            Cow::Owned(path) => Ok((path, false)),
+        },
+    }
+}
+
 /// The host in lower case, without port and trailing dot. The codec has checked that there is one; HTTP/1.0
 /// may come without.
-fn host(headers: &HeaderMap) -> Result<Box<str>, Rejection> {
-    let Some(value) = headers.get(header::HOST) else {
-        return Ok("".into());
-    };
+fn host(headers: &HeaderMap, uri: &Uri) -> Result<Box<str>, Rejection> {
     let wrong = || Rejection::new(Code::BadRequest, "Host is not valid");
-    let text = value.to_str().map_err(|_| wrong())?;
+    let text = match (headers.get(header::HOST), uri.authority()) {
+        (Some(value), _) => value.to_str().map_err(|_| wrong())?,
+        (None, Some(authority)) => authority.as_str(),
+        (None, None) => return Ok("".into()),
+    };
     let end = match text.rfind(':') {
         // Not a colon within the brackets of an IPv6 address.
         Some(colon) if !text[colon..].contains(']') => colon,

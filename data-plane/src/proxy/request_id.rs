@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 128;
 impl Proxy {
     /// That of a trusted proxy in front, or a fresh one.
     pub(super) fn request_id(&self, connection: &Connection, headers: &HeaderMap) -> HeaderValue {
-        if self.trusts_peer(connection)
+        if self.trust.believes(connection.peer.ip())
             && let Some(given) = headers.get(NAME)
             && (1..=MAX_BYTES).contains(&given.len())
             && given.as_bytes().iter().all(u8::is_ascii_graphic)

@@ -3,28 +3,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
-use gatewright_engine::{Action, Route};
+use arc_swap::ArcSwap;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-const BUCKETS: [f64; 12] = [
-    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RequestLabels {
-    route: String,
-    service: String,
-    status: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ServiceLabels {
-    service: String,
-}
+use super::counters::{PublishedCounters, RouteMetrics};
+use crate::published::Published;
 
 /// Where and why the gateway answered by itself.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -46,14 +33,12 @@ pub struct RefusalLabels {
     pub mode: &'static str,
 }
 
-type Histograms = Family<ServiceLabels, Histogram, fn() -> Histogram>;
-
 /// All counters.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
-    requests: Family<RequestLabels, Counter>,
-    durations: Histograms,
+    /// Requests that match no route.
+    pub(crate) unmatched: Arc<RouteMetrics>,
     /// Answers of the gateway itself.
     pub rejections: Family<RejectionLabels, Counter>,
     /// Refusals of plugins, also those only recorded.
@@ -66,8 +51,12 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// Access lines that were dropped.
     pub access_lines_dropped: Counter,
+    /// Bytes of requests' bodies.
+    pub request_bytes: Counter<u64, AtomicU64>,
     /// Bytes of answers' bodies.
     pub response_bytes: Counter<u64, AtomicU64>,
+    /// Spans that were dropped.
+    pub spans_dropped: Counter,
     /// The revision served.
     pub revision: Gauge,
     /// 1 while a control plane is followed.
@@ -76,35 +65,20 @@ pub struct Metrics {
     pub answered: Counter,
 }
 
-/// The counters of one route.
-#[derive(Debug)]
-pub struct RouteMetrics {
-    by_class: [Counter; 5],
-    duration: Histogram,
-}
-
-impl RouteMetrics {
-    /// Counts an answer.
-    pub(super) fn count(&self, status: u16, seconds: f64) {
-        let class = usize::from(status / 100).clamp(1, 5) - 1;
-        self.by_class[class].inc();
-        self.duration.observe(seconds);
-    }
-}
-
 impl Metrics {
     pub(crate) fn new() -> Arc<Self> {
         let metrics = Self {
             registry: Mutex::default(),
-            requests: Family::default(),
-            durations: Family::new_with_constructor(histogram),
+            unmatched: Arc::new(RouteMetrics::new("".into(), "".into())),
             rejections: Family::default(),
             refusals: Family::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             access_lines_dropped: Counter::default(),
+            request_bytes: Counter::default(),
             response_bytes: Counter::default(),
+            spans_dropped: Counter::default(),
             revision: Gauge::default(),
             connected: Gauge::default(),
             answered: Counter::default(),
@@ -118,16 +92,6 @@ impl Metrics {
     fn register(&self) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = registry.sub_registry_with_prefix("gatewright");
-        registry.register(
-            "requests",
-            "Requests that matched a route, by answer",
-            self.requests.clone(),
-        );
-        registry.register(
-            "request_duration_seconds",
-            "Time from the request's head to the end of the answer",
-            self.durations.clone(),
-        );
         registry.register(
             "rejections",
             "Answers of the gateway itself",
@@ -158,10 +122,24 @@ impl Metrics {
             "Access lines dropped because the writer was behind",
             self.access_lines_dropped.clone(),
         );
+        self.register_totals(registry);
+    }
+
+    fn register_totals(&self, registry: &mut Registry) {
+        registry.register(
+            "request_bytes",
+            "Bytes of requests' bodies",
+            self.request_bytes.clone(),
+        );
         registry.register(
             "response_bytes",
             "Bytes of answers' bodies",
             self.response_bytes.clone(),
+        );
+        registry.register(
+            "spans_dropped",
+            "Exchanges whose spans were dropped because the exporter was behind",
+            self.spans_dropped.clone(),
         );
         registry.register(
             "control_plane_connected",
@@ -180,26 +158,15 @@ impl Metrics {
         );
     }
 
-    /// The counters of a route; the same ones for the same names.
-    pub(crate) fn route(&self, route: &Route) -> Arc<RouteMetrics> {
-        let service = match &route.action {
-            Action::Forward(service) => service.name.to_string(),
-            _ => String::new(),
+    /// Adds the counters of routes and services.
+    pub(crate) fn read(&self, published: Arc<ArcSwap<Published>>) {
+        let counters = PublishedCounters {
+            published,
+            unmatched: Arc::clone(&self.unmatched),
         };
-        let counter = |status| {
-            let labels = RequestLabels {
-                route: route.name.to_string(),
-                service: service.clone(),
-                status,
-            };
-            self.requests.get_or_create_owned(&labels)
-        };
-        Arc::new(RouteMetrics {
-            by_class: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
-            duration: self.durations.get_or_create_owned(&ServiceLabels {
-                service: service.clone(),
-            }),
-        })
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = registry.sub_registry_with_prefix("gatewright");
+        registry.register_collector(Box::new(counters));
     }
 
     /// All of them, as text.
@@ -210,8 +177,4 @@ impl Metrics {
         let _ = encode(&mut text, &registry);
         text
     }
-}
-
-fn histogram() -> Histogram {
-    Histogram::new(BUCKETS)
 }

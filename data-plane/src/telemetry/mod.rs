@@ -1,15 +1,30 @@
-//! What becomes of an exchange when it is over: the *record* stage. One access line and metrics.
+//! What becomes of an exchange when it is over: the *record* stage. One access line, metrics, and a
+//! span where traces are exported.
 
 mod access_log;
+mod counters;
+mod export;
+mod histogram;
+mod line;
 mod metrics;
 mod record;
+mod stage;
+mod timestamp;
+mod trace_parent;
+mod tracer;
 
 use std::sync::Arc;
 
 pub use access_log::AccessLog;
-pub use metrics::{Metrics, RouteMetrics};
-pub(crate) use record::Line;
-pub use record::{Record, Stage};
+pub use counters::{RouteMetrics, ServiceMetrics};
+pub(crate) use export::export;
+pub(crate) use line::Line;
+pub use metrics::Metrics;
+pub use record::Record;
+pub(crate) use record::RequestBytes;
+pub use stage::Stage;
+pub(crate) use trace_parent::TraceParent;
+pub use tracer::Tracer;
 
 /// Where records go.
 #[derive(Debug)]
@@ -18,4 +33,6 @@ pub struct Telemetry {
     pub metrics: Arc<Metrics>,
     /// Access lines; none where they are off.
     pub access_log: Option<AccessLog>,
+    /// Spans; none where they are not exported.
+    pub tracer: Option<Tracer>,
 }

@@ -1,57 +1,24 @@
 //! The facts of one exchange.
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use gatewright_engine::{Code, Decision};
-use http::{HeaderValue, Method};
-use serde::Serialize;
 
 use super::{
-    RouteMetrics, Telemetry,
+    Line, RouteMetrics, ServiceMetrics, Stage, Telemetry,
+    line::End,
     metrics::{RefusalLabels, RejectionLabels},
+    tracer::{Finished, Trace, TraceIds},
 };
-use crate::body::BodyError;
+use crate::{body::BodyError, upstream::InFlight};
 
-/// A stage of the request path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// The connection.
-    Accept,
-    /// The head.
-    Read,
-    /// The route.
-    Match,
-    /// The plugins.
-    Admit,
-    /// The target.
-    Pick,
-    /// The upstream.
-    Forward,
-    /// The answer.
-    Respond,
-}
-
-impl Stage {
-    /// Its name in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Read => "read",
-            Self::Match => "match",
-            Self::Admit => "admit",
-            Self::Pick => "pick",
-            Self::Forward => "forward",
-            Self::Respond => "respond",
-        }
-    }
-}
-
-/// What is known of an exchange; becomes the access line and metrics when it is over. Told the
+/// What is known of an exchange; becomes the access line, metrics and span when it is over. Told the
 /// end by the codec; dropped untold, the client went away.
 #[derive(Debug)]
 pub struct Record(Option<Box<Facts>>);
@@ -62,70 +29,46 @@ pub(crate) struct Facts {
     telemetry: Arc<Telemetry>,
     started: Instant,
     /// The stage reached.
-    pub(crate) stage: Stage,
+    stage: Stage,
     /// The status sent.
     pub(crate) status: u16,
     /// Why the gateway answered by itself.
     pub(crate) code: Option<Code>,
     /// The counters of the route.
     pub(crate) route: Option<Arc<RouteMetrics>>,
-    /// For the access line; none where it is off.
-    pub(crate) line: Option<Box<Line>>,
+    /// The counters of the service.
+    pub(crate) service: Option<Arc<ServiceMetrics>>,
+    /// The place among the target's requests in flight.
+    pub(crate) busy: Option<InFlight>,
+    /// Bytes of the request's body: as announced, or as counted.
+    pub(crate) request_bytes: RequestBytes,
+    forwarded: Option<Instant>,
+    upstream: Option<Duration>,
+    /// For the access line and the span; none where neither is made.
+    line: Option<Box<Line>>,
+    trace: Option<Box<Trace>>,
 }
 
-/// What only the access line needs.
+/// How much the client sent.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
-    pub(crate) request_id: Option<HeaderValue>,
-    pub(crate) client: Option<IpAddr>,
-    pub(crate) method: Method,
-    pub(crate) host: Box<str>,
-    pub(crate) path: String,
-    pub(crate) route: Option<Arc<str>>,
-    pub(crate) service: Option<Arc<str>>,
-    pub(crate) consumer: Option<Arc<str>>,
-    pub(crate) target: Option<SocketAddr>,
-    pub(crate) upstream_status: Option<u16>,
-    pub(crate) upstream_ms: Option<f64>,
-    pub(crate) revision: u64,
-    pub(crate) decisions: Vec<Decision>,
+pub(crate) enum RequestBytes {
+    /// No body.
+    #[default]
+    None,
+    /// As `Content-Length` says.
+    Announced(u64),
+    /// As it comes.
+    Counted(Arc<AtomicU64>),
 }
 
-#[derive(Serialize)]
-struct Written<'a> {
-    time_ms: u128,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<IpAddr>,
-    method: &'a str,
-    host: &'a str,
-    path: &'a str,
-    status: u16,
-    stage: Stage,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    side: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<SocketAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_ms: Option<f64>,
-    duration_ms: f64,
-    response_bytes: u64,
-    revision: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    refused_by: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+impl RequestBytes {
+    fn count(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Announced(bytes) => *bytes,
+            Self::Counted(bytes) => bytes.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Record {
@@ -138,7 +81,13 @@ impl Record {
             status: 0,
             code: None,
             route: None,
+            service: None,
+            busy: None,
+            request_bytes: RequestBytes::None,
+            forwarded: None,
+            upstream: None,
             line: telemetry.access_log.is_some().then(Box::default),
+            trace: None,
         })))
     }
 
@@ -155,26 +104,64 @@ impl Record {
     pub(crate) fn reach(&mut self, stage: Stage) {
         if let Some(facts) = self.facts() {
             facts.stage = stage;
+            if let Some(trace) = &mut facts.trace {
+                trace.mark(stage);
+            }
         }
     }
 
-    /// Notes something for the access line, where there is one.
+    /// Makes a span of it.
+    pub(crate) fn trace(&mut self, ids: TraceIds) {
+        if let Some(facts) = self.facts() {
+            facts.trace = Some(Box::new(Trace::begin(ids, facts.started)));
+            facts.line.get_or_insert_default();
+        }
+    }
+
+    /// Notes something for the access line and the span, where there is one.
     pub(crate) fn note(&mut self, note: impl FnOnce(&mut Line)) {
         if let Some(line) = self.facts().and_then(|facts| facts.line.as_deref_mut()) {
             note(line);
         }
     }
 
+    /// Notes that the request is now sent to a target.
+    pub(crate) fn forwarding(&mut self) {
+        self.reach(Stage::Forward);
+        if let Some(facts) = self.facts() {
+            facts.forwarded.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Notes that the head of the target's answer is there.
+    pub(crate) fn answered(&mut self) {
+        self.reach(Stage::Respond);
+        if let Some(facts) = self.facts() {
+            facts.upstream = facts.forwarded.map(|since| since.elapsed());
+        }
+    }
+
+    /// Counts what plugins refused.
+    pub(crate) fn decided(&mut self, decisions: &[Decision]) {
+        if decisions.is_empty() {
+            return;
+        }
+        if let Some(facts) = self.facts() {
+            facts.count(decisions);
+        }
+        self.note(|line| line.decisions = decisions.to_vec());
+    }
+
     /// The answer was written whole. `bytes` of body went to the client.
     pub fn sent(mut self, bytes: u64) {
-        if let Some(facts) = self.0.take() {
+        if let Some(mut facts) = self.0.take() {
             facts.finish(bytes, None);
         }
     }
 
     /// The answer's body failed on its way; the client saw an aborted answer.
     pub fn failed(mut self, bytes: u64, error: &BodyError) {
-        if let Some(facts) = self.0.take() {
+        if let Some(mut facts) = self.0.take() {
             facts.finish(bytes, Some(error.to_string()));
         }
     }
@@ -191,14 +178,50 @@ impl Drop for Record {
 }
 
 impl Facts {
-    fn finish(&self, bytes: u64, error: Option<String>) {
-        let metrics = &self.telemetry.metrics;
+    /// The stage *record*.
+    fn finish(&mut self, response_bytes: u64, error: Option<String>) {
         let took = self.started.elapsed();
+        let request_bytes = self.request_bytes.count();
+        self.measure(took, request_bytes, response_bytes);
+        let (telemetry, trace) = (&self.telemetry, self.trace.take());
+        let Some(line) = self.line.take() else { return };
+        let end = End {
+            took,
+            status: self.status,
+            code: self.code,
+            stage: self.stage,
+            upstream: self.upstream,
+            request_bytes,
+            response_bytes,
+            error,
+        };
+        if let Some(log) = &telemetry.access_log
+            && !log.write(&line.written(&end))
+        {
+            telemetry.metrics.access_lines_dropped.inc();
+        }
+        if let (Some(tracer), Some(trace)) = (&telemetry.tracer, trace) {
+            let finished = Finished { trace, line, end };
+            if !tracer.send(finished) {
+                telemetry.metrics.spans_dropped.inc();
+            }
+        }
+    }
+
+    fn measure(&self, took: Duration, request_bytes: u64, response_bytes: u64) {
+        let metrics = &self.telemetry.metrics;
         metrics.in_flight.dec();
         metrics.answered.inc();
-        metrics.response_bytes.inc_by(bytes);
-        if let Some(route) = &self.route {
-            route.count(self.status, took.as_secs_f64());
+        if request_bytes > 0 {
+            metrics.request_bytes.inc_by(request_bytes);
+        }
+        metrics.response_bytes.inc_by(response_bytes);
+        self.route
+            .as_ref()
+            .unwrap_or(&metrics.unmatched)
+            .count(self.status);
+        if let Some(service) = &self.service {
+            service.observe(took, self.upstream);
         }
         if let Some(code) = self.code {
             let labels = RejectionLabels {
@@ -207,13 +230,9 @@ impl Facts {
             };
             metrics.rejections.get_or_create(&labels).inc();
         }
-        if let (Some(log), Some(line)) = (&self.telemetry.access_log, &self.line) {
-            log.write(&self.written(line, took.as_secs_f64(), bytes, error));
-        }
     }
 
-    /// Counts what plugins refused.
-    pub(crate) fn decided(&mut self, decisions: &[Decision]) {
+    fn count(&self, decisions: &[Decision]) {
         for decision in decisions {
             let labels = RefusalLabels {
                 plugin: decision.plugin.to_string(),
@@ -221,48 +240,6 @@ impl Facts {
                 mode: if decision.shadow { "shadow" } else { "enforce" },
             };
             self.telemetry.metrics.refusals.get_or_create(&labels).inc();
-        }
-        if let Some(line) = &mut self.line {
-            line.decisions = decisions.to_vec();
-        }
-    }
-
-    fn written<'a>(
-        &self,
-        line: &'a Line,
-        seconds: f64,
-        bytes: u64,
-        error: Option<String>,
-    ) -> Written<'a> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let refused = |decision: &Decision| match decision.shadow {
-            true => format!("{} (shadow)", decision.plugin),
-            false => decision.plugin.to_string(),
-        };
-        Written {
-            time_ms: now.as_millis(),
-            request_id: line.request_id.as_ref().and_then(|id| id.to_str().ok()),
-            client: line.client,
-            method: line.method.as_str(),
-            host: &line.host,
-            path: &line.path,
-            status: self.status,
-            stage: self.stage,
-            code: self.code.map(Code::as_str),
-            side: self.code.map(|code| code.side().as_str()),
-            route: line.route.as_deref(),
-            service: line.service.as_deref(),
-            consumer: line.consumer.as_deref(),
-            target: line.target,
-            upstream_status: line.upstream_status,
-            upstream_ms: line.upstream_ms,
-            duration_ms: (seconds * 1e6).round() / 1e3,
-            response_bytes: bytes,
-            revision: line.revision,
-            refused_by: line.decisions.iter().map(refused).collect(),
-            error,
         }
     }
 }

@@ -47,7 +47,8 @@ impl Gateway {
             "5000",
         ];
         arguments.extend(flags);
-        let matches = NodeSettings::augment_args(Command::new("node")).get_matches_from(arguments);
+        let command = NodeSettings::augment_args(Command::new("node")).args_override_self(true);
+        let matches = command.get_matches_from(arguments);
         let settings = NodeSettings::from_arg_matches(&matches).unwrap();
         Self {
             node: Node::start(&settings).await.unwrap(),
@@ -75,6 +76,12 @@ impl Gateway {
     /// Sends bytes and returns everything that comes back until the connection is closed.
     pub(crate) async fn raw(&self, request: &[u8]) -> String {
         exchange(self.node.http, request).await
+    }
+
+    /// A GET of the node's own interface.
+    pub(crate) async fn status(&self, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        exchange(self.node.status, request.as_bytes()).await
     }
 
     /// A GET on a connection of its own.

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod clients;
 mod gateway;
+mod observed;
 mod refusals;
 mod requests;
+mod targets;
 mod upstream;

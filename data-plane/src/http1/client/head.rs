@@ -37,9 +37,7 @@ impl Head {
     /// What of an interim response is passed on.
     pub(super) fn interim_fields(&self) -> HeaderMap {
         let mut fields = self.response.headers().clone();
-        if crate::proxy::remove_hop_by_hop(&mut fields).is_err() {
-            fields.clear();
-        }
+        crate::proxy::strip_response(&mut fields);
         fields
     }
 }

@@ -1,0 +1,154 @@
+//! Counters of routes and services. They belong to the name and outlive revisions; what is gone from the
+//! configuration is gone from the metrics. One that has seen no request takes no memory.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
+    metrics::{MetricType, exemplar::Exemplar},
+    registry::Unit,
+};
+
+use super::histogram::Histogram;
+use crate::published::Published;
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The counters of one route.
+#[derive(Debug)]
+pub struct RouteMetrics {
+    /// The route's name; empty for requests that match none.
+    pub(crate) route: Arc<str>,
+    /// Its service's; empty without one.
+    pub(crate) service: Arc<str>,
+    by_class: OnceLock<Box<[AtomicU64; 5]>>,
+}
+
+impl RouteMetrics {
+    pub(crate) fn new(route: Arc<str>, service: Arc<str>) -> Self {
+        Self {
+            route,
+            service,
+            by_class: OnceLock::new(),
+        }
+    }
+
+    /// Counts an answer.
+    pub(super) fn count(&self, status: u16) {
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        self.by_class.get_or_init(Box::default)[class].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The counters of one service.
+#[derive(Debug)]
+pub struct ServiceMetrics {
+    /// The service's name.
+    pub(crate) service: Arc<str>,
+    durations: OnceLock<Box<Durations>>,
+}
+
+#[derive(Debug, Default)]
+struct Durations {
+    request: Histogram,
+    upstream: Histogram,
+}
+
+impl ServiceMetrics {
+    pub(crate) const fn new(service: Arc<str>) -> Self {
+        Self {
+            service,
+            durations: OnceLock::new(),
+        }
+    }
+
+    /// Counts an exchange: how long it took, and how long the target took to the head of its answer.
+    pub(super) fn observe(&self, request: Duration, upstream: Option<Duration>) {
+        let durations = self.durations.get_or_init(Box::default);
+        durations.request.observe(request);
+        if let Some(upstream) = upstream {
+            durations.upstream.observe(upstream);
+        }
+    }
+}
+
+/// Reads the counters of what is published.
+pub(crate) struct PublishedCounters {
+    pub(crate) published: Arc<ArcSwap<Published>>,
+    /// Of requests that match no route.
+    pub(crate) unmatched: Arc<RouteMetrics>,
+}
+
+impl fmt::Debug for PublishedCounters {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("PublishedCounters")
+    }
+}
+
+impl Collector for PublishedCounters {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let published = self.published.load();
+        let help = "Requests, by route and class of answer";
+        let mut requests =
+            encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
+        for route in published.routes.iter().chain([&self.unmatched]) {
+            encode_route(route, &mut requests)?;
+        }
+        type Pick = fn(&Durations) -> &Histogram;
+        let histograms: [(&str, &str, Pick); 2] = [
+            (
+                "request_duration",
+                "Time from a request's head to the end of the answer",
+                |it| &it.request,
+            ),
+            (
+                "upstream_duration",
+                "Time from forwarding to the head of the target's answer",
+                |it| &it.upstream,
+            ),
+        ];
+        for (name, help, pick) in histograms {
+            let unit = Some(&Unit::Seconds);
+            let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
+            for service in &published.services {
+                let metrics = &service.metrics;
+                if let Some(durations) = metrics.durations.get() {
+                    let labels = [("service", &*metrics.service)];
+                    pick(durations).encode(&mut family.encode_family(&labels)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode_route(route: &RouteMetrics, requests: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    let Some(by_class) = route.by_class.get() else {
+        return Ok(());
+    };
+    for (count, class) in by_class.iter().zip(CLASSES) {
+        let count = count.load(Ordering::Relaxed);
+        if count == 0 {
+            continue;
+        }
+        let labels = [
+            ("route", &*route.route),
+            ("service", &*route.service),
+            ("status", class),
+        ];
+        let none: Option<&Exemplar<NoLabelSet, f64>> = None;
+        requests
+            .encode_family(&labels)?
+            .encode_counter(&count, none)?;
+    }
+    Ok(())
+}
