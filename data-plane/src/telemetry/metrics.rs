@@ -87,8 +87,6 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    // One row a metric: a table, whatever its length.
-    #[allow(clippy::too_many_lines)]
     fn register(&self) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = registry.sub_registry_with_prefix("gatewright");
