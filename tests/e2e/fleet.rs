@@ -1,0 +1,124 @@
+//! Several control planes and nodes on one database.
+
+use futures_util::future::join_all;
+use gatewright_tests::{
+    condition::eventually,
+    control_plane::TestControlPlane,
+    database::Postgres,
+    node::TestNode,
+    traffic::Traffic,
+    upstream::{Upstream, route},
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Two control planes on one database, and three nodes.
+struct Fleet {
+    control_planes: [TestControlPlane; 2],
+    nodes: Vec<TestNode>,
+    _upstream: Upstream,
+    _dir: TempDir,
+    // After the control planes.
+    _database: Postgres,
+}
+
+impl Fleet {
+    /// Starts it; which control planes the nodes are given is up to the test.
+    async fn start(choose: impl Fn(usize, &[String; 2]) -> Vec<String>) -> Self {
+        let (database, upstream) = (Postgres::create().await, Upstream::start().await);
+        let dir = tempfile::tempdir().unwrap();
+        let control_planes = [
+            TestControlPlane::start(&database.url()).await,
+            TestControlPlane::start(&database.url()).await,
+        ];
+        let urls = control_planes.each_ref().map(TestControlPlane::url);
+        let mut nodes = Vec::new();
+        for number in 0..3 {
+            let (name, urls) = (format!("node-{number}"), choose(number, &urls));
+            nodes.push(TestNode::start(&name, &urls, dir.path()).await);
+        }
+        let fleet = Self {
+            control_planes,
+            nodes,
+            _upstream: upstream,
+            _dir: dir,
+            _database: database,
+        };
+        fleet.complete(0).await;
+        let document =
+            json!({"services": [fleet._upstream.service()], "routes": [route("base", "/base")]});
+        let revision = fleet.control_planes[0].admin.apply(&document).await;
+        fleet.complete(revision).await;
+        fleet
+    }
+
+    /// Waits until all nodes have applied a revision.
+    async fn complete(&self, revision: u64) {
+        let followers = || self.control_planes.iter().map(|it| it.followers(revision));
+        let all = async || followers().sum::<usize>() == self.nodes.len();
+        eventually("all nodes have applied the revision", all).await;
+    }
+
+    /// The status of a path, of every node.
+    async fn statuses(&self, path: &str) -> Vec<u16> {
+        join_all(self.nodes.iter().map(|node| node.status(path))).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_waits_is_served_by_every_node_of_its_control_plane_when_it_returns() {
+    let fleet = Fleet::start(|_, urls| vec![urls[0].clone()]).await;
+    let admin = &fleet.control_planes[0].admin;
+    for turn in 0..20 {
+        let path = format!("/turn-{turn}");
+        admin
+            .put("/v1/routes/moving?wait=5s", &route("moving", &path))
+            .await;
+        assert_eq!(fleet.statuses(&path).await, [200, 200, 200], "turn {turn}");
+    }
+    admin.delete("/v1/routes/moving?wait=5s").await;
+    assert_eq!(fleet.statuses("/turn-19").await, [404, 404, 404]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_on_either_control_plane_is_applied_by_the_nodes_of_both() {
+    let fleet = Fleet::start(|number, urls| vec![urls[number % 2].clone()]).await;
+    for (number, control_plane) in fleet.control_planes.iter().enumerate() {
+        let (name, path) = (format!("of-{number}"), format!("/of-{number}"));
+        let resource = format!("/v1/routes/{name}?wait=5s");
+        let revision = control_plane
+            .admin
+            .put(&resource, &route(&name, &path))
+            .await;
+        fleet.complete(revision).await;
+        assert_eq!(fleet.statuses(&path).await, [200, 200, 200]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_move_to_the_other_control_plane_when_theirs_ends_and_no_request_fails() {
+    let mut fleet = Fleet::start(|_, urls| urls.to_vec()).await;
+    let traffic = Traffic::start(fleet.nodes.iter().map(|it| it.running.http), "/base");
+    traffic.goes_on(50).await;
+    fleet
+        .control_planes
+        .sort_by_key(|it| std::cmp::Reverse(it.followers(0)));
+    let Fleet {
+        control_planes: [ending, staying],
+        nodes,
+        _upstream,
+        _dir,
+        _database,
+    } = fleet;
+    ending.stop().await;
+    let revision = staying.admin.get("/v1/export").await.revision;
+    staying.followed_by(3, revision).await;
+    let after = route("after", "/after");
+    staying.admin.put("/v1/routes/after?wait=5s", &after).await;
+    for node in &nodes {
+        assert_eq!(node.status("/after").await, 200);
+    }
+    traffic.goes_on(50).await;
+    traffic.ended_without_failure().await;
+    staying.stop().await;
+}

@@ -1,0 +1,10 @@
+//! The whole under test: control planes on a real database, nodes, traffic.
+
+#![allow(clippy::unwrap_used)]
+
+mod churn;
+mod fleet;
+mod mistakes;
+mod older_node;
+mod outage;
+mod writers;
