@@ -51,7 +51,7 @@ async fn an_unknown_field_and_a_dangling_reference_are_named() {
     dangling["service"] = json!("nowhere");
     let expected = [
         (unknown, "unknown_field", "strip_prefixes"),
-        (dangling, "unknown_reference", "service"),
+        (dangling, "dangling_reference", "service"),
     ];
     for (body, code, field) in expected {
         let admin = &control_plane.admin;

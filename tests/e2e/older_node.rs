@@ -26,7 +26,7 @@ async fn what_an_older_node_refuses_is_named_and_closed_and_the_rest_is_served()
     let document = json!({
         "routes": [route("open", "/open"), route("limited", "/limited")],
         "plugins": [{"name": "limit", "type": "rate-limit", "attach": {"route": "limited"},
-            "settings": {"limits": [{"requests": 1000, "per": "10s"}], "key": "ip"}}],
+            "settings": {"limits": [{"requests": 1000, "per": "10s"}], "key": "client_address"}}],
     });
     admin.apply(&document).await;
 
