@@ -2,67 +2,72 @@
 
 use std::{fmt, time::Duration};
 
-use clap::Args;
-use reqwest::{Method, Response, header};
+use anyhow::Context as _;
+use reqwest::{Method, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Longest a call may take, above what `wait` may be.
+/// Longest a call may take; above what `wait` may be.
 const TIMEOUT: Duration = Duration::from_secs(90);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most items that are asked for at a time.
+const PAGE: &str = "1000";
 
 /// Which control plane to call.
-#[derive(Args, Clone, Debug)]
+#[derive(Clone)]
 pub struct Server {
     /// URL of the admin API.
-    #[arg(
-        long,
-        global = true,
-        env = "GATEWRIGHT_SERVER",
-        default_value = "http://127.0.0.1:9080"
-    )]
     pub server: String,
     /// Bearer token.
-    #[arg(
-        long,
-        global = true,
-        env = "GATEWRIGHT_ADMIN_TOKEN",
-        hide_env_values = true
-    )]
     pub token: Option<String>,
 }
 
 /// Calls one admin API.
-#[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
-    base: String,
+    server: Url,
     token: String,
 }
 
-/// What the API said went wrong.
+/// What the API said went wrong (RFC 9457, with our fields).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Failure {
+    /// The HTTP status.
+    pub status: u16,
     /// Stable code.
     pub code: String,
     /// For people.
     pub message: String,
     /// Every mistake.
     pub errors: Vec<Mistake>,
-    /// The HTTP status.
-    pub status: u16,
+    /// The nodes that have not applied a revision.
+    pub nodes: Vec<Lagging>,
 }
 
 /// One mistake.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Mistake {
-    /// The resource, as `route/orders`.
+    /// The resource, as `route/orders`; as `routes[3]` where it has no name.
     pub resource: String,
     /// Path within it.
     pub field: String,
+    /// Stable code.
+    pub code: String,
     /// What is wrong.
     pub reason: String,
+}
+
+/// A node that has not applied a revision.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Lagging {
+    /// Its name.
+    pub node_id: String,
+    /// What it has applied.
+    pub applied_revision: u64,
 }
 
 impl std::error::Error for Failure {}
@@ -71,13 +76,29 @@ impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.message)?;
         for mistake in &self.errors {
-            write!(
-                out,
-                "\n  {}: {}: {}",
-                mistake.resource, mistake.field, mistake.reason
-            )?;
+            write!(out, "\n  {}: ", mistake.resource)?;
+            if !mistake.field.is_empty() {
+                write!(out, "{}: ", mistake.field)?;
+            }
+            out.write_str(&mistake.reason)?;
+        }
+        for node in &self.nodes {
+            let (id, revision) = (&node.node_id, node.applied_revision);
+            write!(out, "\n  node `{id}` is at revision {revision}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Server({})", self.server)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Client({})", self.server)
     }
 }
 
@@ -85,14 +106,24 @@ impl Client {
     /// For this server.
     ///
     /// # Errors
-    /// No token was given.
+    /// No token was given, or the URL is none.
     pub fn new(server: &Server) -> anyhow::Result<Self> {
-        let token = server.token.clone();
-        let token = token
-            .ok_or_else(|| anyhow::anyhow!("no token; give --token or GATEWRIGHT_ADMIN_TOKEN"))?;
+        let token = server
+            .token
+            .clone()
+            .context("no token: give --token, GATEWRIGHT_ADMIN_TOKEN or a context that has one")?;
+        let url = Url::parse(&server.server).ok().filter(Url::has_host);
+        let url = url.with_context(|| {
+            let given = &server.server;
+            format!("`{given}` is not a URL of a server, such as http://127.0.0.1:9080")
+        })?;
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("gatewright/", env!("CARGO_PKG_VERSION")));
         Ok(Self {
-            http: reqwest::Client::builder().timeout(TIMEOUT).build()?,
-            base: server.server.trim_end_matches('/').to_owned(),
+            http: http.build()?,
+            server: url,
             token,
         })
     }
@@ -102,7 +133,45 @@ impl Client {
     /// # Errors
     /// The server cannot be reached, or says no ([`Failure`]).
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        Ok(self.call(Method::GET, path, None).await?.json().await?)
+        self.query(path, &[]).await
+    }
+
+    /// Gets JSON, with parameters; those without a value are left out.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn query(
+        &self,
+        path: &str,
+        parameters: &[(&str, Option<&str>)],
+    ) -> anyhow::Result<Value> {
+        let url = self.url(path, parameters)?;
+        json(self.call(Method::GET, url, None).await?).await
+    }
+
+    /// All items of a list, page by page.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn all(
+        &self,
+        path: &str,
+        parameters: &[(&str, Option<&str>)],
+    ) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut parameters = parameters.to_vec();
+            parameters.extend([("limit", Some(PAGE)), ("after", after.as_deref())]);
+            let mut page = self.query(path, &parameters).await?;
+            if let Value::Array(more) = page["items"].take() {
+                items.extend(more);
+            }
+            match page["next"].take() {
+                Value::String(next) => after = Some(next),
+                _ => return Ok(items),
+            }
+        }
     }
 
     /// Posts JSON.
@@ -110,44 +179,81 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        Ok(self
-            .call(Method::POST, path, Some(body))
-            .await?
-            .json()
-            .await?)
+        self.send(path, &[], body).await
+    }
+
+    /// Posts JSON, with parameters.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn send(
+        &self,
+        path: &str,
+        parameters: &[(&str, Option<&str>)],
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let url = self.url(path, parameters)?;
+        json(self.call(Method::POST, url, Some(body)).await?).await
     }
 
     /// Deletes.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
-        self.call(Method::DELETE, path, None).await.map(drop)
+    pub async fn delete(
+        &self,
+        path: &str,
+        parameters: &[(&str, Option<&str>)],
+    ) -> anyhow::Result<()> {
+        let url = self.url(path, parameters)?;
+        self.call(Method::DELETE, url, None).await.map(drop)
+    }
+
+    fn url(&self, path: &str, parameters: &[(&str, Option<&str>)]) -> anyhow::Result<Url> {
+        let base = self.server.as_str().trim_end_matches('/');
+        let mut url = Url::parse(&format!("{base}{path}"))?;
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        Ok(url)
     }
 
     async fn call(
         &self,
         method: Method,
-        path: &str,
+        url: Url,
         body: Option<&Value>,
     ) -> anyhow::Result<Response> {
-        let url = format!("{}{path}", self.base);
-        let mut request = self.http.request(method, &url).bearer_auth(&self.token);
-        request = request.header(header::ACCEPT, "application/json");
+        let request = self.http.request(method, url).bearer_auth(&self.token);
+        let mut request = request.header(header::ACCEPT, "application/json");
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await?;
-        let status = response.status();
+        let answer = request.send().await;
+        let answer = answer.with_context(|| format!("cannot reach {}", self.server))?;
+        let status = answer.status();
         if status.is_success() {
-            return Ok(response);
+            return Ok(answer);
         }
-        let text = response.text().await.unwrap_or_default();
-        let failure = serde_json::from_str::<Failure>(&text).unwrap_or_else(|_| Failure {
-            message: format!("{status}: {text}"),
+        let text = answer.text().await.unwrap_or_default();
+        Err(failure(status, &text).into())
+    }
+}
+
+async fn json(answer: Response) -> anyhow::Result<Value> {
+    let answer = answer.json().await;
+    answer.context("the server does not answer as an admin API does")
+}
+
+fn failure(status: StatusCode, text: &str) -> Failure {
+    match serde_json::from_str::<Failure>(text) {
+        Ok(failure) if !failure.message.is_empty() => failure,
+        _ => Failure {
             status: status.as_u16(),
+            message: format!("the server answered {status}: {}", text.trim()),
             ..Failure::default()
-        });
-        Err(failure.into())
+        },
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Runs the sample upstream: it answers every request with what it was asked, as JSON.
 #[derive(Debug, Args)]
-pub struct Echo {
+pub(crate) struct Echo {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8081", env = "GATEWRIGHT_ECHO_LISTEN")]
     listen: SocketAddr,

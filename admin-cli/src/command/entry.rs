@@ -30,7 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Forwards TCP connections to all addresses of a name, in turn.
 #[derive(Debug, Args)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,

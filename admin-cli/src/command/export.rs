@@ -1,34 +1,47 @@
 //! `gatewright export`.
 
 use clap::Args;
+use gatewright_proto::Kind;
 
+use super::Settings;
 use crate::{
-    Client,
+    Terminal,
     output::{self, Format},
 };
 
-/// Print everything in the form that `apply` takes.
-#[derive(Debug, Args)]
-pub struct Export {
-    /// Only one kind, by its plural.
-    #[arg(long)]
-    kind: Option<String>,
-    /// Only with these labels, as `team=a`.
+/// Prints everything in the form that `apply` takes. Write-only fields are left out.
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    /// Only this kind.
+    #[arg(value_parser = super::kind)]
+    kind: Option<Kind>,
+    /// Only resources with these labels, as `team=a,tier`.
     #[arg(short, long)]
     label: Option<String>,
 }
 
-pub(super) async fn run(client: &Client, export: &Export, format: Format) -> anyhow::Result<()> {
-    let mut path = "/v1/export?".to_owned();
-    for (name, value) in [("kind", &export.kind), ("label", &export.label)] {
-        if let Some(value) = value {
-            path.push_str(&format!("{name}={value}&"));
+impl Export {
+    pub(super) async fn run(
+        &self,
+        settings: &Settings,
+        terminal: &mut Terminal<'_>,
+    ) -> anyhow::Result<()> {
+        let parameters = [
+            ("kind", self.kind.map(Kind::plural)),
+            ("label", self.label.as_deref()),
+        ];
+        let document = settings.client()?.query("/v1/export", &parameters).await?;
+        if settings.format == Format::Name {
+            for (plural, items) in document.as_object().into_iter().flatten() {
+                let known = super::kind(plural);
+                let kind = known.map_or(plural.as_str(), |kind| kind.as_str());
+                for item in items.as_array().into_iter().flatten() {
+                    let name = output::cell(&item["name"]);
+                    terminal.line(&format!("{kind}/{name}"))?;
+                }
+            }
+            return Ok(());
         }
+        output::value(terminal, settings.format, &document)
     }
-    let document = client.get(path.trim_end_matches(['&', '?'])).await?;
-    match format {
-        Format::Json => output::line(&serde_json::to_string_pretty(&document)?),
-        _ => output::line(serde_saphyr::to_string(&document)?.trim_end()),
-    }
-    Ok(())
 }

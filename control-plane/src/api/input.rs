@@ -70,7 +70,9 @@ impl FromRequest<Api> for Document {
             let text = std::str::from_utf8(&body);
             let text =
                 text.map_err(|error| ApiError::InvalidBody("invalid_yaml", error.to_string()))?;
-            serde_saphyr::from_str(text)
+            // `y` and `on` are names like others, as in YAML 1.2.
+            let options = serde_saphyr::options! { strict_booleans: true };
+            serde_saphyr::from_str_with_options(text, options)
                 .map_err(|error| ApiError::InvalidBody("invalid_yaml", error.to_string()))
         } else {
             serde_json::from_slice(&body)

@@ -1,0 +1,169 @@
+//! `gatewright describe`: a resource and what it is connected with.
+
+use anyhow::Context as _;
+use clap::Args;
+use gatewright_engine::{
+    plugin::Registry,
+    reference::{Reference, references},
+};
+use gatewright_proto::{Key, Kind, Resource};
+use serde_json::{Value, json};
+
+use super::Settings;
+use crate::{
+    Client, Terminal,
+    output::{self, Format},
+};
+
+/// Shows a resource with what it refers to, what refers to it, and the plugins in force.
+#[derive(Args, Debug)]
+pub(crate) struct Describe {
+    /// A kind, as `route`.
+    #[arg(value_parser = super::kind)]
+    kind: Kind,
+    /// Its name.
+    name: String,
+}
+
+/// What is known of a resource.
+struct Description {
+    key: Key,
+    resource: Value,
+    /// What it refers to, and by which field.
+    references: Vec<Reference>,
+    /// What refers to it, and by which field.
+    referrers: Vec<Reference>,
+    /// The plugins that a route's requests run through, in order.
+    chain: Vec<Value>,
+    /// The nodes that refuse it, and why.
+    rejects: Vec<Value>,
+}
+
+/// Checks a name before it becomes a part of a path.
+pub(super) fn check(kind: Kind, name: &str) -> anyhow::Result<()> {
+    Key::check_name(name).with_context(|| format!("`{name}` is not the name of a {kind}"))
+}
+
+impl Describe {
+    pub(super) async fn run(
+        &self,
+        settings: &Settings,
+        terminal: &mut Terminal<'_>,
+    ) -> anyhow::Result<()> {
+        check(self.kind, &self.name)?;
+        let key = Key::new(self.kind, &self.name);
+        let description = Description::of(key, &settings.client()?).await?;
+        match settings.format {
+            Format::Table => description.write(terminal),
+            Format::Name => Ok(terminal.line(&description.key.to_string())?),
+            format => output::value(terminal, format, &description.json()),
+        }
+    }
+}
+
+impl Description {
+    async fn of(key: Key, client: &Client) -> anyhow::Result<Self> {
+        let path = format!("/v1/{}/{}", key.kind.plural(), key.name);
+        let resource = client.get(&path).await?;
+        let all = client.get("/v1/export").await?;
+        let chain = match key.kind {
+            Kind::Route => client.get(&format!("{path}/chain")).await?["chain"].take(),
+            _ => Value::Null,
+        };
+        let nodes = client.get("/v1/nodes").await?;
+        let registry = Registry::default();
+        let mut description = Self {
+            resource,
+            references: Vec::new(),
+            referrers: Vec::new(),
+            chain: chain.as_array().cloned().unwrap_or_default(),
+            rejects: rejects(&key, &nodes),
+            key,
+        };
+        for other in resources(&all) {
+            let from = Key::of(&other);
+            for reference in references(&other, &registry) {
+                if from == description.key {
+                    description.references.push(reference);
+                } else if reference.key == description.key {
+                    let key = from.clone();
+                    let field = reference.field;
+                    description.referrers.push(Reference { key, field });
+                }
+            }
+        }
+        Ok(description)
+    }
+
+    fn json(&self) -> Value {
+        let list = |references: &[Reference]| -> Value {
+            let item = |it: &Reference| json!({"resource": it.key.to_string(), "field": it.field});
+            references.iter().map(item).collect()
+        };
+        json!({
+            "resource": self.resource,
+            "references": list(&self.references),
+            "referrers": list(&self.referrers),
+            "chain": self.chain,
+            "rejects": self.rejects,
+        })
+    }
+
+    fn write(&self, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
+        terminal.line(&terminal.bold(&self.key.to_string()))?;
+        for line in output::yaml(&self.resource)?.lines() {
+            terminal.line(&format!("  {line}"))?;
+        }
+        let by_field = |it: &Reference| format!("{} ({})", it.key, it.field);
+        section(terminal, "Refers to", self.references.iter().map(by_field))?;
+        section(
+            terminal,
+            "Referred to by",
+            self.referrers.iter().map(by_field),
+        )?;
+        section(
+            terminal,
+            "Plugins, in order",
+            self.chain.iter().map(output::cell),
+        )?;
+        section(terminal, "Refused", self.rejects.iter().map(output::cell))
+    }
+}
+
+fn section(
+    terminal: &mut Terminal<'_>,
+    title: &str,
+    lines: impl Iterator<Item = String>,
+) -> anyhow::Result<()> {
+    let mut lines = lines.peekable();
+    if lines.peek().is_some() {
+        terminal.line(&terminal.bold(&format!("{title}:")))?;
+    }
+    for line in lines {
+        terminal.line(&format!("  {line}"))?;
+    }
+    Ok(())
+}
+
+/// The resources of an export. Those that this version does not know are left out.
+fn resources(export: &Value) -> impl Iterator<Item = Resource> {
+    let lists = Kind::ALL.iter().map(|kind| (*kind, &export[kind.plural()]));
+    lists.flat_map(|(kind, items)| {
+        let items = items.as_array().into_iter().flatten();
+        items.filter_map(move |item| kind.from_json(item).ok())
+    })
+}
+
+fn rejects(key: &Key, nodes: &Value) -> Vec<Value> {
+    let (wanted, mut found) = (key.to_string(), Vec::new());
+    for node in nodes["items"].as_array().into_iter().flatten() {
+        for reject in node["rejects"].as_array().into_iter().flatten() {
+            if reject["resource"] == wanted {
+                let mut reject = reject.clone();
+                reject["node"] = node["node_id"].clone();
+                found.push(reject);
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,106 @@
+//! Where a command reads and writes: the process' streams, or a test's buffers.
+
+use std::{
+    env,
+    io::{self, BufRead, IsTerminal as _, Write},
+};
+
+/// Where a command reads and writes.
+pub struct Terminal<'a> {
+    /// Standard input.
+    pub input: Box<dyn BufRead + Send + 'a>,
+    /// Standard output: what was asked for.
+    pub out: Box<dyn Write + Send + 'a>,
+    /// Standard error: everything else.
+    pub err: Box<dyn Write + Send + 'a>,
+    /// Whether to colour.
+    pub colour: bool,
+    /// Whether a person is there to answer questions.
+    pub interactive: bool,
+}
+
+impl std::fmt::Debug for Terminal<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Terminal")
+            .field("colour", &self.colour)
+            .field("interactive", &self.interactive)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Terminal<'static> {
+    /// The process' own. Coloured where a terminal reads it and `NO_COLOR` is not set.
+    pub fn of_process() -> Self {
+        let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            input: Box::new(io::BufReader::new(io::stdin())),
+            out: Box::new(io::stdout()),
+            err: Box::new(io::stderr()),
+            colour: io::stdout().is_terminal() && !plain,
+            interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+        }
+    }
+}
+
+impl Terminal<'_> {
+    /// Writes a line to standard output.
+    ///
+    /// # Errors
+    /// Nobody reads it.
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    /// Writes a line to standard error.
+    ///
+    /// # Errors
+    /// Nobody reads it.
+    pub fn note(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.err, "{text}")
+    }
+
+    /// Asks a question. Only `y` and `yes` are yes.
+    ///
+    /// # Errors
+    /// The streams failed.
+    pub fn confirm(&mut self, question: &str) -> io::Result<bool> {
+        write!(self.err, "{question} [y/N] ")?;
+        self.err.flush()?;
+        let mut answer = String::new();
+        self.input.read_line(&mut answer)?;
+        let answer = answer.trim().to_ascii_lowercase();
+        Ok(answer == "y" || answer == "yes")
+    }
+
+    /// For what is wrong or goes away.
+    pub fn red(&self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    /// For what is added.
+    pub fn green(&self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// For what changes.
+    pub fn yellow(&self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    /// For headings.
+    pub fn bold(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// For places in a diff.
+    pub fn cyan(&self, text: &str) -> String {
+        self.paint("36", text)
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        match self.colour {
+            true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+            false => text.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The command line from outside, against a real control plane.
+
+// Clippy exempts only functions with #[test]; what they call is as much a test.
+#![allow(clippy::unwrap_used)]
+
+mod apply;
+mod context;
+mod offline;
+mod resource;
+mod server;
