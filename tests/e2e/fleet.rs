@@ -16,7 +16,7 @@ use tempfile::TempDir;
 struct Fleet {
     control_planes: [TestControlPlane; 2],
     nodes: Vec<TestNode>,
-    _upstream: Upstream,
+    upstream: Upstream,
     _dir: TempDir,
     // After the control planes.
     _database: Postgres,
@@ -40,13 +40,13 @@ impl Fleet {
         let fleet = Self {
             control_planes,
             nodes,
-            _upstream: upstream,
+            upstream,
             _dir: dir,
             _database: database,
         };
         fleet.complete(0).await;
         let document =
-            json!({"services": [fleet._upstream.service()], "routes": [route("base", "/base")]});
+            json!({"services": [fleet.upstream.service()], "routes": [route("base", "/base")]});
         let revision = fleet.control_planes[0].admin.apply(&document).await;
         fleet.complete(revision).await;
         fleet
@@ -106,7 +106,7 @@ async fn nodes_move_to_the_other_control_plane_when_theirs_ends_and_no_request_f
     let Fleet {
         control_planes: [ending, staying],
         nodes,
-        _upstream,
+        upstream: _upstream,
         _dir,
         _database,
     } = fleet;
