@@ -75,7 +75,7 @@ impl Follower {
     /// Serves what is held.
     pub(crate) fn publish(&self) {
         if let Some(live) = &self.live {
-            self.publisher.publish(live.current.load_full());
+            self.publisher.hold(live);
             self.readiness.published();
         }
     }

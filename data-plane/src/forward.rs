@@ -3,14 +3,15 @@
 
 mod failure;
 mod outgoing;
+mod timers;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use gatewright_engine::{Code, Rejection, RequestContext, Service};
 use gatewright_proto::v1::Protocol as Spoken;
 use http::{HeaderValue, Response, StatusCode, Version, header, uri::PathAndQuery};
 use smallvec::SmallVec;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     body::{Body, Timed},
@@ -24,6 +25,7 @@ use crate::{
 };
 use failure::{failed, no_target, too_late};
 use outgoing::outgoing;
+pub(crate) use timers::Timers;
 
 /// Targets that one request is sent to, at most.
 const MAX_ATTEMPTS: usize = 3;
@@ -34,6 +36,7 @@ pub(crate) struct Forwarder {
     pub(crate) worker: usize,
     pub(crate) http1: crate::http1::client::Pool,
     pub(crate) http2: crate::http2::client::Pool,
+    pub(crate) timers: Timers,
 }
 
 /// What to forward, and where.
@@ -65,15 +68,19 @@ impl Forwarder {
         }
         let of_route = context.route.request_timeout_ms;
         let timeout_ms = of_route.unwrap_or(service.request_timeout_ms);
-        let deadline =
-            (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(u64::from(timeout_ms)));
+        let timeout = (timeout_ms > 0).then(|| Duration::from_millis(u64::from(timeout_ms)));
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut outgoing = outgoing(context, forward)?;
-        let attempts = self.attempts(context, (service, live), &mut outgoing, record);
-        let received = match deadline {
-            None => attempts.await,
-            Some(deadline) => timeout_at(deadline, attempts)
-                .await
-                .unwrap_or_else(|_| Err(too_late(timeout_ms))),
+        let received = {
+            // Pinned here: what takes a future by value makes room for it twice, on every connection.
+            let attempts = pin!(self.attempts(context, (service, live), &mut outgoing, record));
+            match timeout {
+                None => attempts.await,
+                Some(timeout) => {
+                    let within = self.timers.within(timeout, attempts).await;
+                    within.unwrap_or_else(|| Err(too_late(timeout_ms)))
+                }
+            }
         };
         // Plugins that look at the response may look at the request once more.
         context.headers = std::mem::take(outgoing.request.headers_mut());

@@ -25,5 +25,5 @@ mod upstream;
 mod workers;
 
 pub use node::{Node, StartError};
-pub use published::{Published, Publisher};
+pub use published::{Holding, Published, Publisher};
 pub use settings::NodeSettings;

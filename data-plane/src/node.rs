@@ -14,7 +14,7 @@ use gatewright_engine::{live::Live, plugin::Registry};
 use crate::{
     config_cache::ConfigCache,
     config_stream::{Endpoint, Follower, Identity, InvalidEndpoint},
-    forward::Forwarder,
+    forward::{Forwarder, Timers},
     listener::Shared,
     proxy::{Proxy, Trust},
     published::Publisher,
@@ -43,6 +43,7 @@ pub struct Node {
     /// For what must go on while workers drain.
     stop: CancellationToken,
     tasks: TaskTracker,
+    drain_delay: Duration,
 }
 
 /// Why a node cannot start.
@@ -109,7 +110,7 @@ impl Node {
         let told = Told {
             readiness: readiness.clone(),
             telemetry: Arc::clone(&telemetry),
-            published: publisher.current(),
+            publisher: publisher.clone(),
         };
         tasks.spawn(status::serve(listener, told, stop.clone()));
         let node = Self {
@@ -122,6 +123,7 @@ impl Node {
             drain,
             stop,
             tasks,
+            drain_delay: Duration::from_millis(settings.drain_delay_ms),
         };
         node.follow(settings, registry, telemetry)?;
         Ok(node)
@@ -173,9 +175,11 @@ impl Node {
         self.readiness.published();
     }
 
-    /// Stops accepting, lets exchanges in flight end (within the settings' time), and ends.
+    /// Says that it is not ready, stops accepting, lets exchanges in flight end (within the settings'
+    /// times), and ends.
     pub async fn drain(self) {
         self.readiness.draining();
+        tokio::time::sleep(self.drain_delay).await;
         self.drain.cancel();
         self.workers.join().await;
         self.stop.cancel();
@@ -241,6 +245,7 @@ fn start_workers(
             worker,
             http1: crate::http1::client::Pool::default(),
             http2: crate::http2::client::Pool,
+            timers: Timers::default(),
         },
     };
     Workers::start(&plan, &shared, drain, proxy).map_err(io("cannot start the workers"))

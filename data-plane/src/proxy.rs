@@ -12,7 +12,7 @@ mod read;
 mod request_id;
 mod trace;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use gatewright_engine::{
@@ -94,7 +94,7 @@ impl Proxy {
         });
         let outcome = match self.read(connection, incoming, &request_id, &mut record) {
             Ok(head) => {
-                let exchange = self.exchange(&published, head, &mut record, &request_id);
+                let exchange = pin!(self.exchange(&published, head, &mut record, &request_id));
                 contained(exchange).await.unwrap_or_else(|| Err(defect()))
             }
             Err(rejection) => Err(rejection),

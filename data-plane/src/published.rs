@@ -1,10 +1,11 @@
 //! What a node serves: the snapshot of one revision, joined with what outlives revisions (targets'
 //! state, counters), so that a request looks nothing up by name.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use gatewright_engine::{Action, Route, Service, Snapshot};
+use gatewright_engine::{Action, Route, Service, Snapshot, live::Live};
+use serde::Serialize;
 
 use crate::{
     telemetry::{Metrics, RouteMetrics, ServiceMetrics},
@@ -33,10 +34,32 @@ pub struct LiveService {
     pub server_name: Option<Arc<str>>,
 }
 
+/// What a node holds, for people to read.
+#[derive(Debug, Default, Serialize)]
+pub struct Holding {
+    /// Hash of all that is held, in hexadecimal.
+    pub digest: String,
+    /// Resources that were refused, as `route/orders`, and whether an earlier version is served.
+    pub refused: BTreeMap<String, bool>,
+}
+
+impl Holding {
+    fn of(live: &Live) -> Self {
+        let digest = live.set.digest();
+        let closed = live.set.refused.keys().map(|key| (key.to_string(), false));
+        let outdated = live.outdated.keys().map(|key| (key.to_string(), true));
+        Self {
+            digest: format!("{:032x}", u128::from_be_bytes(*digest.as_bytes())),
+            refused: closed.chain(outdated).collect(),
+        }
+    }
+}
+
 /// Publishes snapshots. Every reader switches at once.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     current: Arc<ArcSwap<Published>>,
+    holding: Arc<ArcSwap<Holding>>,
     upstreams: Arc<Upstreams>,
     metrics: Arc<Metrics>,
 }
@@ -52,6 +75,7 @@ impl Publisher {
         metrics.read(Arc::clone(&current));
         Self {
             current,
+            holding: Arc::default(),
             upstreams,
             metrics,
         }
@@ -60,6 +84,20 @@ impl Publisher {
     /// What is served, for those who read it with every request.
     pub fn current(&self) -> Arc<ArcSwap<Published>> {
         Arc::clone(&self.current)
+    }
+
+    /// What is held, as of the last call of [`Publisher::hold`].
+    pub fn holding(&self) -> Arc<Holding> {
+        self.holding.load_full()
+    }
+
+    /// Serves what is held, and tells what is not.
+    pub fn hold(&self, live: &Live) {
+        self.publish(live.current.load_full());
+        let holding = Holding::of(live);
+        let refused = i64::try_from(holding.refused.len()).unwrap_or(i64::MAX);
+        self.metrics.refused.set(refused);
+        self.holding.store(Arc::new(holding));
     }
 
     /// Serves this snapshot from now on. Must be called within the control runtime, on which names of
@@ -88,9 +126,7 @@ impl Publisher {
                 counters(route, same)
             })
             .collect();
-        self.metrics
-            .revision
-            .set(i64::try_from(snapshot.revision).unwrap_or(i64::MAX));
+        self.metrics.published(snapshot.revision);
         self.current.store(Arc::new(Published {
             snapshot,
             services,

@@ -106,7 +106,11 @@ pub struct NodeSettings {
     /// Most streams at a time on an HTTP/2 connection.
     #[arg(long, env = "GATEWRIGHT_MAX_STREAMS", default_value_t = 128)]
     pub max_streams: u32,
-    /// Time for exchanges in flight to end after SIGTERM, in milliseconds.
+    /// Time from SIGTERM, when `/readyz` turns false, until no more connections are taken, in milliseconds: for
+    /// load balancers in front to notice.
+    #[arg(long, env = "GATEWRIGHT_DRAIN_DELAY_MS", default_value_t = 0)]
+    pub drain_delay_ms: u64,
+    /// Time for exchanges in flight to end after that, in milliseconds.
     #[arg(long, env = "GATEWRIGHT_DRAIN_TIMEOUT_MS", default_value_t = 25_000)]
     pub drain_timeout_ms: u64,
 }

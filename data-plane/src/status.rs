@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use axum::{
     Json, Router,
     extract::State,
@@ -14,14 +13,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{published::Published, readiness::Readiness, telemetry::Telemetry};
+use crate::{published::Publisher, readiness::Readiness, telemetry::Telemetry};
 
 /// What it tells of.
 #[derive(Clone)]
 pub(crate) struct Told {
     pub(crate) readiness: Readiness,
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) published: Arc<ArcSwap<Published>>,
+    pub(crate) publisher: Publisher,
 }
 
 /// Serves until `shutdown`.
@@ -54,10 +53,12 @@ async fn metrics(State(told): State<Told>) -> impl IntoResponse {
 }
 
 async fn config(State(told): State<Told>) -> Json<Value> {
-    let published = told.published.load();
-    let snapshot = &published.snapshot;
+    let published = told.publisher.current().load_full();
+    let (snapshot, holding) = (&published.snapshot, told.publisher.holding());
     Json(json!({
         "revision": snapshot.revision,
+        "digest": holding.digest,
+        "refused": holding.refused,
         "routes": snapshot.routes.len(),
         "services": snapshot.services.len(),
         "consumers": snapshot.consumers.by_name.len(),

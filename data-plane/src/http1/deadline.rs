@@ -17,14 +17,14 @@ const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// A point in time that a connection waits for at most.
 #[derive(Debug, Default)]
-pub(super) struct Deadline {
+pub(crate) struct Deadline {
     at: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Deadline {
     /// Starts counting, unless it does already.
-    pub(super) fn start(&mut self, after: Duration) {
+    pub(crate) fn start(&mut self, after: Duration) {
         if self.at.is_none() {
             let now = Instant::now();
             self.at = Some(now.checked_add(after).unwrap_or_else(|| now + FOREVER));
@@ -32,12 +32,12 @@ impl Deadline {
     }
 
     /// Stops counting: there was progress.
-    pub(super) const fn stop(&mut self) {
+    pub(crate) const fn stop(&mut self) {
         self.at = None;
     }
 
     /// Starts counting where it does not, and is ready when time is up.
-    pub(super) fn poll(&mut self, after: Duration, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, after: Duration, context: &mut Context<'_>) -> Poll<()> {
         self.start(after);
         let Some(at) = self.at else {
             return Poll::Pending;

@@ -4,7 +4,7 @@
 mod chunked;
 pub mod client;
 mod date;
-mod deadline;
+pub(crate) mod deadline;
 mod decoder;
 mod encode;
 mod fields;

@@ -1,7 +1,10 @@
 //! Counters of a node, in the OpenMetrics format. Labels are bounded: names of resources, codes and
 //! stages; never a path, an address or a consumer.
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use arc_swap::ArcSwap;
 use prometheus_client::{
@@ -59,6 +62,12 @@ pub struct Metrics {
     pub spans_dropped: Counter,
     /// The revision served.
     pub revision: Gauge,
+    /// When it was published, in seconds since 1970.
+    published_at: Gauge,
+    /// Resources that were refused.
+    pub refused: Gauge,
+    /// When this process started, in seconds since 1970.
+    started_at: Gauge,
     /// 1 while a control plane is followed.
     pub connected: Gauge,
     /// Exchanges that are over.
@@ -80,9 +89,13 @@ impl Metrics {
             response_bytes: Counter::default(),
             spans_dropped: Counter::default(),
             revision: Gauge::default(),
+            published_at: Gauge::default(),
+            refused: Gauge::default(),
+            started_at: Gauge::default(),
             connected: Gauge::default(),
             answered: Counter::default(),
         };
+        metrics.started_at.set(now());
         metrics.register();
         Arc::new(metrics)
     }
@@ -149,11 +162,37 @@ impl Metrics {
             "Exchanges that are over",
             self.answered.clone(),
         );
+        self.register_configuration(registry);
+    }
+
+    fn register_configuration(&self, registry: &mut Registry) {
         registry.register(
             "config_revision",
             "Revision of the configuration served",
             self.revision.clone(),
         );
+        registry.register(
+            "config_published_timestamp_seconds",
+            "When that was published",
+            self.published_at.clone(),
+        );
+        registry.register(
+            "config_refused_resources",
+            "Resources that this node refused",
+            self.refused.clone(),
+        );
+        registry.register(
+            "start_timestamp_seconds",
+            "When this process started",
+            self.started_at.clone(),
+        );
+    }
+
+    /// Notes that this revision is served.
+    pub(crate) fn published(&self, revision: u64) {
+        let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+        self.revision.set(revision);
+        self.published_at.set(now());
     }
 
     /// Adds the counters of routes and services.
@@ -175,4 +214,9 @@ impl Metrics {
         let _ = encode(&mut text, &registry);
         text
     }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
 }

@@ -69,7 +69,7 @@ impl Gateway {
         };
         let rejects = self.live.apply(change);
         assert!(rejects.is_empty(), "{rejects:?}");
-        self.node.publisher().publish(self.live.current.load_full());
+        self.node.publisher().hold(&self.live);
         self.node.ready();
     }
 

@@ -138,6 +138,11 @@ async fn a_node_is_ready_from_the_first_publish_on() {
     assert!(gateway.status("/readyz").await.starts_with("HTTP/1.1 503"));
     gateway.apply(&[]);
     assert!(gateway.status("/readyz").await.starts_with("HTTP/1.1 200"));
+    let answer = gateway.status("/config").await;
+    let config: Value = serde_json::from_str(body(&answer)).unwrap();
+    assert_eq!(config["revision"], 1);
+    assert_eq!(config["digest"], "0".repeat(32));
+    assert_eq!(config["refused"], json!({}));
 }
 
 #[tokio::test]
