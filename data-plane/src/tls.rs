@@ -16,7 +16,7 @@ use crate::published::Published;
 /// HTTP/2 in ALPN.
 pub(crate) const HTTP2: &[u8] = b"h2";
 
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1. Without a certificate for the name a handshake fails.
+/// TLS 1.2 and 1.3, HTTP/1.1. Without a certificate for the name a handshake fails.
 ///
 /// # Errors
 /// The provider lacks what is asked for, which would be a defect.
@@ -28,7 +28,8 @@ pub(crate) fn config(
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(BySni(published)));
-    config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
+    // HTTP/2 is not offered before it is served.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
