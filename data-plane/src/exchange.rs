@@ -4,7 +4,10 @@
 //! framing; the request path owns meaning. Hop-by-hop fields of the client side are the codec's to
 //! act on (keep-alive, chunked, Expect) and the request path's to remove.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use gatewright_engine::Rejection;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -119,7 +122,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug> Tunnel for T {}
 
 /// Carries 1xx answers to the client, at most [`Interim::MAX`] waiting; further ones are dropped.
 #[derive(Clone, Debug)]
-pub struct Interim(Option<mpsc::Sender<(StatusCode, HeaderMap)>>);
+pub struct Interim(Way);
+
+#[derive(Clone, Debug)]
+enum Way {
+    Nowhere,
+    Channel(mpsc::Sender<(StatusCode, HeaderMap)>),
+    Queue(Arc<InterimQueue>),
+}
 
 impl Interim {
     /// How many may wait.
@@ -127,19 +137,59 @@ impl Interim {
 
     /// Through this channel.
     pub const fn new(sender: mpsc::Sender<(StatusCode, HeaderMap)>) -> Self {
-        Self(Some(sender))
+        Self(Way::Channel(sender))
+    }
+
+    /// Through this queue, which whoever polls the request path empties after it.
+    pub const fn queue(queue: Arc<InterimQueue>) -> Self {
+        Self(Way::Queue(queue))
     }
 
     /// To nowhere: HTTP/1.0 clients get none.
     pub const fn none() -> Self {
-        Self(None)
+        Self(Way::Nowhere)
     }
 
     /// Passes one on.
     pub fn send(&self, status: StatusCode, headers: HeaderMap) {
-        if let Some(sender) = &self.0 {
-            let _ = sender.try_send((status, headers));
+        match &self.0 {
+            Way::Nowhere => {}
+            Way::Channel(sender) => {
+                let _ = sender.try_send((status, headers));
+            }
+            Way::Queue(queue) => queue.push(status, headers),
         }
+    }
+}
+
+/// 1xx answers of one exchange that wait for their codec. Empty, it costs nothing but its place: a
+/// channel for each of many streams would not.
+#[derive(Debug, Default)]
+pub struct InterimQueue(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    answers: Vec<(StatusCode, HeaderMap)>,
+    /// Whether `100 Continue` was among them: both the upstream and what reads the body may ask for it.
+    continued: bool,
+}
+
+impl InterimQueue {
+    /// Adds one, unless there are too many.
+    pub(crate) fn push(&self, status: StatusCode, headers: HeaderMap) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if status == StatusCode::CONTINUE && std::mem::replace(&mut waiting.continued, true) {
+            return;
+        }
+        if waiting.answers.len() < Interim::MAX {
+            waiting.answers.push((status, headers));
+        }
+    }
+
+    /// Takes all.
+    pub(crate) fn take(&self) -> Vec<(StatusCode, HeaderMap)> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut waiting.answers)
     }
 }
 

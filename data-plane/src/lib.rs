@@ -21,7 +21,9 @@ pub mod settings;
 mod status;
 pub mod telemetry;
 mod tls;
+mod tunnel;
 mod upstream;
+mod websocket;
 mod workers;
 
 pub use node::{Node, StartError};

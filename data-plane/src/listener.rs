@@ -1,5 +1,8 @@
 //! The stage *accept*: connections, their number, TLS, the version of HTTP.
 
+mod detect;
+mod prefixed;
+
 use std::{
     io,
     net::{self, SocketAddr},
@@ -12,7 +15,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -25,14 +28,13 @@ use crate::{
     telemetry::Telemetry,
     tls,
 };
+use detect::detect;
+use prefixed::Prefixed;
 
-/// Time for a TLS handshake, and for the first bytes of a connection.
+/// Time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the system refused to accept (out of descriptors, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-/// What a client that speaks HTTP/2 in plain text begins with (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// What workers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -40,6 +42,16 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) tls: Arc<rustls::ServerConfig>,
+}
+
+impl Shared {
+    /// Notes how the task of a connection ended. A defect costs the connection that met it, and no more.
+    pub(crate) fn ended(&self, ended: &Result<(), JoinError>) {
+        if ended.as_ref().is_err_and(JoinError::is_panic) {
+            self.telemetry.metrics.panics.inc();
+            tracing::error!("a connection met a defect and was closed");
+        }
+    }
 }
 
 /// A place among the connections, until dropped.
@@ -71,25 +83,63 @@ pub(crate) async fn accept(
     connections: &mut JoinSet<()>,
 ) -> io::Result<()> {
     let (plain, tls) = (TcpListener::from_std(plain)?, TcpListener::from_std(tls)?);
+    let acceptor = Acceptor {
+        proxy,
+        shared,
+        drain,
+    };
     loop {
         let (accepted, secure) = tokio::select! {
-            biased;
             accepted = plain.accept() => (accepted, false),
             accepted = tls.accept() => (accepted, true),
-            () = drain.cancelled() => return Ok(()),
-            Some(_) = connections.join_next() => continue,
+            () = drain.cancelled() => break,
+            Some(ended) = connections.join_next() => {
+                shared.ended(&ended);
+                continue;
+            }
         };
-        let Ok((socket, peer)) = accepted else {
-            sleep(ACCEPT_PAUSE).await;
-            continue;
+        match accepted {
+            Ok(accepted) => acceptor.spawn(accepted, secure, connections),
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    for (listener, secure) in [(plain, false), (tls, true)] {
+        // The runtime knows only what it was told last; the kernel knows what waits.
+        let listener = listener.into_std()?;
+        while let Ok((socket, peer)) = listener.accept() {
+            socket.set_nonblocking(true)?;
+            let socket = TcpStream::from_std(socket)?;
+            acceptor.spawn((socket, peer), secure, connections);
+        }
+    }
+    Ok(())
+}
+
+struct Acceptor<'a> {
+    proxy: &'a Arc<Proxy>,
+    shared: &'a Arc<Shared>,
+    drain: &'a CancellationToken,
+}
+
+impl Acceptor<'_> {
+    /// Serves a connection in a task of its own, unless there are too many.
+    fn spawn(
+        &self,
+        (socket, peer): (TcpStream, SocketAddr),
+        secure: bool,
+        connections: &mut JoinSet<()>,
+    ) {
+        let Some(place) = Place::take(self.shared) else {
+            self.shared.telemetry.metrics.connections_refused.inc();
+            return;
         };
-        let Some(place) = Place::take(shared) else {
-            shared.telemetry.metrics.connections_refused.inc();
-            continue;
-        };
-        let (proxy, drain) = (Arc::clone(proxy), drain.clone());
+        let (proxy, drain) = (Arc::clone(self.proxy), self.drain.clone());
         connections.spawn(async move {
             let local = socket.local_addr().unwrap_or(peer);
+            // Every message is written at once; waiting for more to send with it only adds latency.
             let _ = socket.set_nodelay(true);
             if secure {
                 serve_tls(socket, (peer, local), &place.0.tls, proxy, drain).await;
@@ -102,50 +152,19 @@ pub(crate) async fn accept(
 }
 
 async fn serve_plain(
-    socket: TcpStream,
+    mut socket: TcpStream,
     (peer, local): (SocketAddr, SocketAddr),
     proxy: Arc<Proxy>,
     drain: CancellationToken,
 ) {
-    let Some(protocol) = detect(&socket, proxy.limits.idle_timeout, &drain).await else {
+    let Some((protocol, read)) = detect(&mut socket, &proxy.limits, &drain).await else {
         return;
     };
     let connection = Arc::new(Connection::new(peer, local, None, protocol));
+    let io = Prefixed::new(read.freeze(), socket);
     match protocol {
-        Protocol::Http1 => http1::server::serve(socket, connection, proxy, drain).await,
-        Protocol::Http2 => http2::server::serve(socket, connection, proxy, drain).await,
-    }
-}
-
-/// Looks at the first bytes without taking them. None where the client goes or says nothing in time.
-async fn detect(
-    socket: &TcpStream,
-    patience: Duration,
-    drain: &CancellationToken,
-) -> Option<Protocol> {
-    let mut first = [0; PREFACE.len()];
-    loop {
-        let peeked = tokio::select! {
-            peeked = timeout(patience, socket.peek(&mut first)) => peeked.ok()?.ok()?,
-            () = drain.cancelled() => {
-                // What has been sent already is answered all the same.
-                timeout(Duration::from_millis(1), socket.peek(&mut first)).await.ok()?.ok()?
-            }
-        };
-        return match &first[..peeked] {
-            [] => None,
-            begun if begun == PREFACE => Some(Protocol::Http2),
-            begun if PREFACE.starts_with(begun) => {
-                // Part of the preface: the rest is on its way, or it is something else.
-                sleep(Duration::from_millis(1)).await;
-                if peeked < 3 {
-                    continue;
-                } else {
-                    Some(Protocol::Http2)
-                }
-            }
-            _ => Some(Protocol::Http1),
-        };
+        Protocol::Http1 => http1::server::serve(io, connection, proxy, drain).await,
+        Protocol::Http2 => http2::server::serve(io, connection, proxy, drain).await,
     }
 }
 

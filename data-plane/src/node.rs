@@ -244,7 +244,7 @@ fn start_workers(
         forwarder: Forwarder {
             worker,
             http1: crate::http1::client::Pool::default(),
-            http2: crate::http2::client::Pool,
+            http2: crate::http2::client::Pool::default(),
             timers: Timers::default(),
         },
     };

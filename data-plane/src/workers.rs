@@ -128,7 +128,11 @@ fn work(
         {
             tracing::error!(%error, "a worker cannot accept");
         }
-        let ended = async { while connections.join_next().await.is_some() {} };
+        let ended = async {
+            while let Some(ended) = connections.join_next().await {
+                shared.ended(&ended);
+            }
+        };
         if timeout(patience, ended).await.is_err() {
             tracing::warn!(
                 connections = connections.len(),

@@ -1,29 +1,179 @@
 //! The upstream side of the gateway: shared connections, a few an origin.
 
-use crate::{
-    connect::{Origin, SendError},
-    http1::client::{Outgoing, Received},
+mod body;
+mod connection;
+mod failure;
+mod head;
+mod lane;
+mod upload;
+
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
 };
+
+use bytes::Bytes;
+use h2::{RecvStream, SendStream, client::ResponseFuture};
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::{
+    body::Body,
+    connect::{Origin, SendError},
+    exchange::Interim,
+    http1::{
+        client::{Outgoing, Received},
+        deadline::Deadline,
+    },
+    proxy::remove_hop_by_hop,
+};
+use body::ResponseBody;
+use connection::Place;
+use lane::Lane;
+use upload::Upload;
 
 /// Connections of one worker, by origin.
 #[derive(Debug, Default)]
-pub struct Pool;
+pub struct Pool {
+    lanes: Arc<Mutex<HashMap<Origin, Arc<Lane>>>>,
+}
 
 impl Pool {
     /// Sends a request and returns at the response head. The body goes on being sent while the
     /// response is read.
     ///
-    /// Where it fails before the target can have seen the request (`Connect`, `ConnectTimeout`,
-    /// `Refused`, `Closed` of a reused connection), the head in `outgoing` is as it was, so that it
-    /// can be sent to another target; the body may be taken, the caller can make it again.
+    /// The head in `outgoing` stays as it was, so that it can be sent to another target.
     ///
     /// # Errors
     /// No response head came.
     pub async fn send(
         &self,
-        _origin: &Origin,
-        _outgoing: &mut Outgoing,
+        origin: &Origin,
+        outgoing: &mut Outgoing,
     ) -> Result<Received, SendError> {
-        Err(SendError::Closed { reused: false })
+        let mut place = self
+            .lane(origin)
+            .place(origin, outgoing.connect_timeout)
+            .await?;
+        if outgoing.upgrade.is_some() {
+            place
+                .check_connect_protocol(outgoing.connect_timeout)
+                .await?;
+        }
+        let body = std::mem::take(outgoing.request.body_mut());
+        let (request, ends) = head::request(origin, outgoing, &body);
+        let (response, stream) = place.begin(request, ends)?;
+        let mut sent = Sent {
+            response,
+            upload: Upload::new(stream, body, &outgoing.request),
+            interim: outgoing.interim.clone(),
+            patience: outgoing.idle_timeout,
+            deadline: Deadline::default(),
+        };
+        if ends || outgoing.upgrade.is_some() {
+            sent.upload.is_done = true;
+        }
+        let response = poll_fn(|context| sent.poll_head(context)).await;
+        let response = response.map_err(|error| error.unless_reused(place.is_reused()))?;
+        place.heard();
+        Ok(received(response, sent, place, outgoing.upgrade.is_some()))
+    }
+
+    fn lane(&self, origin: &Origin) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(origin) {
+            return Arc::clone(lane);
+        }
+        // Targets come and go: what is not used any more is looked for when there is something new.
+        lanes.retain(|_, lane| !lane.is_unused());
+        let lane = Arc::new(Lane::default());
+        lanes.insert(origin.clone(), Arc::clone(&lane));
+        lane
     }
 }
+
+/// A request on its way, without an answer yet.
+struct Sent {
+    response: ResponseFuture,
+    upload: Upload,
+    interim: Interim,
+    patience: Option<Duration>,
+    deadline: Deadline,
+}
+
+impl Sent {
+    /// Sends and reads until there is a response head. Interim responses are passed on.
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Response<RecvStream>, SendError>> {
+        let before = self.upload.sent();
+        if let Poll::Ready(Err(error)) = self.upload.poll(context) {
+            return Poll::Ready(Err(error));
+        }
+        let mut progress = self.upload.sent() != before;
+        while let Poll::Ready(Some(Ok(interim))) = self.response.poll_informational(context) {
+            progress = true;
+            if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return Poll::Ready(Err(SendError::Malformed("101 in HTTP/2")));
+            }
+            self.interim
+                .send(interim.status(), interim_fields(interim.headers()));
+            self.upload.go_on();
+            if let Poll::Ready(Err(error)) = self.upload.poll(context) {
+                return Poll::Ready(Err(error));
+            }
+        }
+        if let Poll::Ready(response) = Pin::new(&mut self.response).poll(context) {
+            return Poll::Ready(response.map_err(|error| failure::of_response(&error)));
+        }
+        if progress {
+            self.deadline.stop();
+        }
+        match self.patience {
+            Some(patience) if self.deadline.poll(patience, context).is_ready() => {
+                Poll::Ready(Err(SendError::IdleTimeout))
+            }
+            _ => Poll::Pending,
+        }
+    }
+}
+
+fn interim_fields(headers: &HeaderMap) -> HeaderMap {
+    let mut fields = headers.clone();
+    if remove_hop_by_hop(&mut fields).is_err() {
+        fields.clear();
+    }
+    fields
+}
+
+fn received(response: Response<RecvStream>, sent: Sent, place: Place, switches: bool) -> Received {
+    let (parts, stream) = response.into_parts();
+    if switches && parts.status.is_success() {
+        let tunnel = super::stream::Stream::new(sent.upload.into_stream(), stream, place);
+        return Received {
+            response: Response::from_parts(parts, Body::Empty),
+            tunnel: Some(Box::new(tunnel)),
+        };
+    }
+    let mut upload = sent.upload;
+    // A target that has answered instead of asking for the body must not get it any more.
+    upload.is_done |= upload.is_waiting();
+    let body = ResponseBody {
+        left: super::length::announced(&parts.headers),
+        stream,
+        upload: (!upload.is_done).then_some(upload),
+        place,
+        patience: sent.patience,
+        deadline: sent.deadline,
+    };
+    Received {
+        response: Response::from_parts(parts, body.into_body()),
+        tunnel: None,
+    }
+}
+
+type Sender = SendStream<Bytes>;

@@ -52,6 +52,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections that were closed because there were too many.
     pub connections_refused: Counter,
+    /// Connections that a defect of the gateway ended.
+    pub panics: Counter,
     /// Access lines that were dropped.
     pub access_lines_dropped: Counter,
     /// Bytes of requests' bodies.
@@ -84,6 +86,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            panics: Counter::default(),
             access_lines_dropped: Counter::default(),
             request_bytes: Counter::default(),
             response_bytes: Counter::default(),
@@ -127,6 +130,11 @@ impl Metrics {
             "connections_refused",
             "Connections closed because there were too many",
             self.connections_refused.clone(),
+        );
+        registry.register(
+            "panics",
+            "Connections that a defect of the gateway ended",
+            self.panics.clone(),
         );
         registry.register(
             "access_lines_dropped",

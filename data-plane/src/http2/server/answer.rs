@@ -1,0 +1,150 @@
+//! Writing an answer on a stream.
+
+use std::{future::poll_fn, time::Duration};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream, server::SendResponse};
+use http::{Response, StatusCode, header, response::Parts};
+use http_body::Body as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    super::{
+        length,
+        outflow::{Broken, Outflow},
+        stream::Stream,
+    },
+    Ended,
+};
+use crate::{
+    body::{Body, BodyError},
+    exchange::{Answer, InterimQueue, Tunnel},
+    proxy::remove_hop_by_hop,
+    telemetry::Record,
+    tunnel,
+};
+
+/// Sends the 1xx answers that wait.
+pub(super) fn pass_on(interim: &InterimQueue, respond: &mut SendResponse<Bytes>) {
+    for (status, mut headers) in interim.take() {
+        if remove_hop_by_hop(&mut headers).is_err() {
+            headers.clear();
+        }
+        headers.remove(header::CONTENT_LENGTH);
+        let mut response = Response::new(());
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        // Where it cannot be sent the stream is over, which the final answer meets as well.
+        let _ = respond.send_informational(response);
+    }
+}
+
+/// Writes an answer on a stream.
+pub(super) struct Writer<'a> {
+    pub(super) respond: SendResponse<Bytes>,
+    /// Longest time that the client may take nothing.
+    pub(super) patience: Duration,
+    /// Longest time that nothing may flow through a tunnel.
+    pub(super) idle: Duration,
+    pub(super) drain: &'a CancellationToken,
+}
+
+impl Writer<'_> {
+    /// Writes it, to the end. That it is to be the connection's last means nothing here: where one stream
+    /// ends is never in doubt, whatever was on it.
+    pub(super) async fn write(
+        mut self,
+        answer: Answer,
+        head_only: bool,
+        client: Option<RecvStream>,
+    ) -> Ended {
+        let (parts, body) = answer.response.into_parts();
+        match (answer.tunnel, client) {
+            (Some(upstream), Some(client)) => {
+                self.switch(parts, client, upstream, answer.record).await
+            }
+            (Some(_), None) => {
+                // An upstream that switched protocols without being asked.
+                self.respond.send_reset(Reason::INTERNAL_ERROR);
+                answer.record.failed(0, &BodyError::Closed);
+                Ended::Answered
+            }
+            (None, _) => self.respond(parts, body, head_only, answer.record).await,
+        }
+    }
+
+    async fn respond(
+        &mut self,
+        mut parts: Parts,
+        body: Body,
+        head_only: bool,
+        record: Record,
+    ) -> Ended {
+        let exact = body.size_hint().exact();
+        let silent = head_only || is_bodiless(parts.status);
+        if !silent {
+            length::announce(&mut parts.headers, exact);
+        } else if parts.status == StatusCode::NO_CONTENT {
+            length::announce(&mut parts.headers, None);
+        }
+        let ends = silent || (exact == Some(0) && body.is_end_stream());
+        let sent = self
+            .respond
+            .send_response(Response::from_parts(parts, ()), ends);
+        let stream = match sent {
+            Ok(_) if ends => {
+                record.sent(0);
+                return Ended::Answered;
+            }
+            Ok(stream) => stream,
+            Err(error) => {
+                self.respond.send_reset(Reason::INTERNAL_ERROR);
+                record.failed(0, &BodyError::Http2(error));
+                return Ended::Answered;
+            }
+        };
+        let mut outflow = Outflow::new(stream, body, exact);
+        let patience = Some(self.patience);
+        let flowed = poll_fn(|context| outflow.poll(patience, context)).await;
+        let (reason, error, ended) = match flowed {
+            Ok(()) => {
+                record.sent(outflow.sent());
+                return Ended::Answered;
+            }
+            Err(Broken::Body(error)) => (Reason::INTERNAL_ERROR, error, Ended::Answered),
+            Err(Broken::Stalled) => (Reason::CANCEL, BodyError::Timeout, Ended::Answered),
+            Err(Broken::Peer(error)) => (Reason::CANCEL, error.into(), Ended::Reset),
+        };
+        outflow.reset(reason);
+        record.failed(outflow.sent(), &error);
+        ended
+    }
+
+    /// Lets bytes flow both ways from now on.
+    async fn switch(
+        &mut self,
+        mut parts: Parts,
+        client: RecvStream,
+        upstream: Box<dyn Tunnel>,
+        record: Record,
+    ) -> Ended {
+        parts.status = StatusCode::OK;
+        let _ = remove_hop_by_hop(&mut parts.headers);
+        length::announce(&mut parts.headers, None);
+        let head = Response::from_parts(parts, ());
+        match self.respond.send_response(head, false) {
+            Ok(sender) => {
+                let client = Stream::new(sender, client, ());
+                let bytes = tunnel::run(client, upstream, self.idle, self.drain).await;
+                record.sent(bytes);
+            }
+            Err(error) => record.failed(0, &error.into()),
+        }
+        Ended::Answered
+    }
+}
+
+/// Whether answers with this status have no body, whatever they say.
+fn is_bodiless(status: StatusCode) -> bool {
+    status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}
