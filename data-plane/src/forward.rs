@@ -7,7 +7,7 @@ mod timers;
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use gatewright_engine::{Code, Rejection, RequestContext, Service};
+use gatewright_engine::{Rejection, RequestContext, Service};
 use gatewright_proto::v1::Protocol as Spoken;
 use http::{HeaderValue, Response, StatusCode, Version, header, uri::PathAndQuery};
 use smallvec::SmallVec;
@@ -22,6 +22,7 @@ use crate::{
     published::LiveService,
     telemetry::{Record, Stage},
     upstream::Address,
+    websocket::Handshake,
 };
 use failure::{failed, no_target, too_late};
 use outgoing::outgoing;
@@ -70,7 +71,7 @@ impl Forwarder {
         let timeout_ms = of_route.unwrap_or(service.request_timeout_ms);
         let timeout = (timeout_ms > 0).then(|| Duration::from_millis(u64::from(timeout_ms)));
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let mut outgoing = outgoing(context, forward)?;
+        let (mut outgoing, handshake) = outgoing(context, forward)?;
         let received = {
             // Pinned here: what takes a future by value makes room for it twice, on every connection.
             let attempts = pin!(self.attempts(context, (service, live), &mut outgoing, record));
@@ -87,12 +88,7 @@ impl Forwarder {
         let received = received?;
         record.answered();
         record.note(|line| line.upstream_status = Some(received.response.status().as_u16()));
-        answered(
-            received,
-            outgoing.upgrade.is_some(),
-            service.protocol,
-            deadline,
-        )
+        answered(received, &handshake, service.protocol, deadline)
     }
 
     /// Sends to one target after the other, where nobody can have seen the request.
@@ -171,17 +167,14 @@ impl Forwarder {
 /// The response for the client.
 fn answered(
     received: Received,
-    asked_to_switch: bool,
+    handshake: &Handshake,
     spoken: Spoken,
     deadline: Option<Instant>,
 ) -> Result<Outcome, Rejection> {
     let (mut parts, mut body) = received.response.into_parts();
-    let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-    if switched && !(asked_to_switch && received.tunnel.is_some()) {
-        let detail = "the upstream switched protocols without being asked";
-        return Err(Rejection::new(Code::BadGateway, detail));
-    }
+    handshake.finish(&mut parts, received.tunnel.is_some())?;
     let headers = &mut parts.headers;
+    let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     let upgrade = headers.get(header::UPGRADE).filter(|_| switched).cloned();
     strip_response(headers);
     if let Some(upgrade) = upgrade {

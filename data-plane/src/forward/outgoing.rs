@@ -7,18 +7,17 @@ use gatewright_engine::{Code, Rejection, RequestContext, Service};
 use http::{Request, Uri, uri::PathAndQuery};
 
 use super::Forward;
-use crate::{exchange::Protocol, http1::client::Outgoing, proxy::Matching};
+use crate::{http1::client::Outgoing, proxy::Matching, websocket::Handshake};
 
-/// Makes it. The fields move, they are not copied.
+/// Makes it, and says how it switches protocols. The fields move, they are not copied.
 pub(super) fn outgoing(
     context: &mut RequestContext,
     forward: Forward<'_>,
-) -> Result<Outgoing, Rejection> {
+) -> Result<(Outgoing, Handshake), Rejection> {
     let service = forward.service;
-    if forward.protocol == Protocol::Http2 && forward.upgrade.is_some() {
-        let detail = "switching protocols from HTTP/2 is not possible for this service";
-        return Err(Rejection::new(Code::NotImplemented, detail));
-    }
+    let upgrade = forward.upgrade.as_deref();
+    let headers = &mut context.headers;
+    let handshake = Handshake::begin(upgrade, forward.protocol, service.protocol, headers)?;
     let target = target(context, &forward.matched, service, forward.target)?;
     let mut request = Request::new(forward.body);
     *request.method_mut() = context.method.clone();
@@ -26,13 +25,14 @@ pub(super) fn outgoing(
     *request.headers_mut() = std::mem::take(&mut context.headers);
     let milliseconds = |ms: u32| Duration::from_millis(u64::from(ms));
     let idle = service.idle_timeout_ms;
-    Ok(Outgoing {
+    let outgoing = Outgoing {
         request,
         upgrade: forward.upgrade,
         interim: forward.interim,
         connect_timeout: milliseconds(service.connect_timeout_ms),
         idle_timeout: (idle > 0).then(|| milliseconds(idle)),
-    })
+    };
+    Ok((outgoing, handshake))
 }
 
 /// Path and query to ask for: as the client wrote them where nothing changes them.

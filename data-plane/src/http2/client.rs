@@ -28,7 +28,7 @@ use crate::{
         client::{Outgoing, Received},
         deadline::Deadline,
     },
-    proxy::remove_hop_by_hop,
+    proxy::strip_response,
 };
 use body::ResponseBody;
 use connection::Place;
@@ -144,9 +144,7 @@ impl Sent {
 
 fn interim_fields(headers: &HeaderMap) -> HeaderMap {
     let mut fields = headers.clone();
-    if remove_hop_by_hop(&mut fields).is_err() {
-        fields.clear();
-    }
+    strip_response(&mut fields);
     fields
 }
 

@@ -10,3 +10,6 @@ mod outflow;
 mod patient;
 pub mod server;
 mod stream;
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 
 mod clients;
 mod gateway;
+mod http2;
 mod observed;
 mod refusals;
 mod requests;

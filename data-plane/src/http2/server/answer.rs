@@ -19,7 +19,7 @@ use super::{
 use crate::{
     body::{Body, BodyError},
     exchange::{Answer, InterimQueue, Tunnel},
-    proxy::remove_hop_by_hop,
+    proxy::strip_response,
     telemetry::Record,
     tunnel,
 };
@@ -27,9 +27,7 @@ use crate::{
 /// Sends the 1xx answers that wait.
 pub(super) fn pass_on(interim: &InterimQueue, respond: &mut SendResponse<Bytes>) {
     for (status, mut headers) in interim.take() {
-        if remove_hop_by_hop(&mut headers).is_err() {
-            headers.clear();
-        }
+        strip_response(&mut headers);
         headers.remove(header::CONTENT_LENGTH);
         let mut response = Response::new(());
         *response.status_mut() = status;
@@ -129,7 +127,7 @@ impl Writer<'_> {
         record: Record,
     ) -> Ended {
         parts.status = StatusCode::OK;
-        let _ = remove_hop_by_hop(&mut parts.headers);
+        strip_response(&mut parts.headers);
         length::announce(&mut parts.headers, None);
         let head = Response::from_parts(parts, ());
         match self.respond.send_response(head, false) {
