@@ -10,7 +10,7 @@ use crate::proxy::{ForwardedFields, Limits};
 /// Settings of a node. Flags go before variables.
 #[derive(Args, Clone, Debug)]
 pub struct NodeSettings {
-    /// Where to take plain HTTP.
+    /// Where to take plain HTTP (HTTP/1.1 and, with prior knowledge, HTTP/2).
     #[arg(long, env = "GATEWRIGHT_HTTP_LISTEN", default_value = "0.0.0.0:8080")]
     pub http_listen: SocketAddr,
     /// Where to take TLS, with the certificates of the configuration.

@@ -80,9 +80,9 @@ impl Compiler<'_> {
         let connect = service.connect_timeout_ms;
         field::within("connect_timeout_ms", connect, 1..=60_000, &mut mistakes);
         let protocol = Protocol::try_from(service.protocol);
-        if protocol != Ok(Protocol::Http1) {
-            let reason = "only `http1` is spoken to targets in this version";
-            mistakes.push(Mistake::new("protocol", "not_supported", reason));
+        if protocol.is_err() {
+            let reason = format!("`{}` is not a protocol known here", service.protocol);
+            mistakes.push(Mistake::value("protocol", reason));
         }
         let url = destination(service, &mut mistakes);
         check_tls(service.tls.as_ref(), url.as_ref(), &mut mistakes);
