@@ -3,106 +3,27 @@
 //! discovery sessions follow it.
 
 mod log;
+mod state;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use bytes::Bytes;
-use gatewright_engine::{Held, ResourceSet};
-use gatewright_proto::{Digest, Key};
+use gatewright_proto::{Key, Version};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-pub use log::Log;
-
-use crate::store::{Change, Head, Store, StoreError, Stored};
+use crate::store::{Change, Head, Store, StoreError};
+use log::Log;
+pub use state::{Entry, State};
 
 /// How often the store is asked whether another control plane has committed.
 const POLL: Duration = Duration::from_secs(1);
-
-/// Everything at one revision. Immutable; shared.
-#[derive(Clone, Debug, Default)]
-pub struct State {
-    /// Which revision of which history.
-    pub head: Head,
-    /// The resources.
-    pub entries: BTreeMap<Key, Entry>,
-    /// Their digest.
-    pub digest: Digest,
-}
-
-/// A resource with what the store knows of it.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// The resource and its version.
-    pub held: Held,
-    /// Its encoding, made once for all nodes.
-    pub encoded: Bytes,
-    /// The revision that last changed it.
-    pub revision: u64,
-    /// The revision that created it.
-    pub created_revision: u64,
-    /// When it was last changed, in Unix milliseconds.
-    pub updated_at_ms: i64,
-}
-
-impl State {
-    /// The engine's view of it.
-    pub fn set(&self) -> ResourceSet {
-        let held = |(key, entry): (&Key, &Entry)| (key.clone(), entry.held.clone());
-        ResourceSet {
-            held: self.entries.iter().map(held).collect(),
-            refused: BTreeMap::new(),
-        }
-    }
-
-    fn of(head: Head, stored: Vec<Stored>) -> Self {
-        let mut state = Self {
-            head,
-            ..Self::default()
-        };
-        for stored in stored {
-            let key = Key::of(&stored.resource);
-            state.digest.toggle(&key, &stored.version);
-            let entry = Entry {
-                encoded: stored.resource.to_bytes(),
-                held: Held {
-                    resource: stored.resource,
-                    version: stored.version,
-                },
-                revision: stored.revision,
-                created_revision: stored.created_revision,
-                updated_at_ms: stored.updated_at_ms,
-            };
-            state.entries.insert(key, entry);
-        }
-        state
-    }
-
-    fn apply(&mut self, change: &Change) {
-        let before = self.entries.remove(&change.key);
-        if let Some(before) = &before {
-            self.digest.toggle(&change.key, &before.held.version);
-        }
-        if let Some((resource, version)) = &change.after {
-            self.digest.toggle(&change.key, version);
-            let entry = Entry {
-                encoded: resource.to_bytes(),
-                held: Held {
-                    resource: Arc::clone(resource),
-                    version: *version,
-                },
-                revision: change.revision,
-                created_revision: before.map_or(change.revision, |it| it.created_revision),
-                updated_at_ms: change.at_ms,
-            };
-            self.entries.insert(change.key.clone(), entry);
-        }
-    }
-}
+/// How many revisions the log is read back at most, for a node that was away while this control plane
+/// started. A node that is further behind is asked what it holds.
+const MAX_READ_BACK: u64 = 10_000;
 
 /// The configuration in memory, and where it comes from.
 #[derive(Clone, Debug)]
@@ -112,6 +33,8 @@ pub struct Catalog {
     /// The newest state known here; sessions wait on it.
     pub state: watch::Sender<Arc<State>>,
     log: Arc<Mutex<Log>>,
+    /// Held while the log is read back, so that a fleet that returns reads it once.
+    reading_back: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Catalog {
@@ -121,11 +44,12 @@ impl Catalog {
     /// The database.
     pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let (head, stored) = store.load().await?;
-        let log = Arc::new(Mutex::new(Log::from(head.revision)));
+        let log = Arc::new(Mutex::new(Log::at(&head)));
         Ok(Self {
             store,
             state: watch::Sender::new(Arc::new(State::of(head, stored))),
             log,
+            reading_back: Arc::default(),
         })
     }
 
@@ -147,8 +71,9 @@ impl Catalog {
             return Ok(present);
         }
         match self.store.changes_after(present.head.revision).await? {
-            Some(changes) => Ok(self.advance(head, &changes)),
-            None => self.reload().await,
+            Some(changes) if !changes.is_empty() => Ok(self.advance(head, &changes)),
+            // Trimmed, or another history since the head was read.
+            _ => self.reload().await,
         }
     }
 
@@ -156,21 +81,24 @@ impl Catalog {
     /// by the write path with the lock on revisions held, so a state that is newer already is kept.
     pub fn advance(&self, head: Head, changes: &[Change]) -> Arc<State> {
         // Held throughout, so that the log and the state move together.
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.log();
         let present = self.present();
-        let newest = changes
-            .last()
-            .map_or(head.revision, |change| change.revision);
-        let revision = newest.max(head.revision.min(newest));
-        if revision <= present.head.revision {
+        let mut newer = changes
+            .iter()
+            .filter(|change| change.revision > present.head.revision)
+            .peekable();
+        let Some(first) = newer.peek() else {
+            return present;
+        };
+        // With a gap, something would be missing for good: the next `fresh` gets all of it.
+        if head.epoch != present.head.epoch || first.revision > present.head.revision + 1 {
             return present;
         }
-        let mut next = State::clone(&present);
-        for change in changes {
-            if change.revision > present.head.revision {
-                next.apply(change);
-                log.push(change);
-            }
+        let (mut next, mut revision) = (State::clone(&present), present.head.revision);
+        for change in newer {
+            next.apply(change);
+            log.push(change);
+            revision = change.revision;
         }
         next.head = Head { revision, ..head };
         let next = Arc::new(next);
@@ -183,17 +111,54 @@ impl Catalog {
     /// # Errors
     /// The database.
     pub async fn reload(&self) -> Result<Arc<State>, StoreError> {
+        let before = self.present();
         let (head, stored) = self.store.load().await?;
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        *log = Log::from(head.revision);
         let next = Arc::new(State::of(head, stored));
+        let mut log = self.log();
+        let present = self.present();
+        let moved = !Arc::ptr_eq(&before, &present);
+        if moved
+            && present.head.epoch == next.head.epoch
+            && present.head.revision >= next.head.revision
+        {
+            return Ok(present);
+        }
+        *log = Log::at(&next.head);
         self.state.send_replace(Arc::clone(&next));
         Ok(next)
     }
 
-    /// Reads the log of recent changes.
-    pub fn with_log<T>(&self, read: impl FnOnce(&Log) -> T) -> T {
-        read(&self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Sees to it that [`Catalog::between`] reaches back to a revision, where that costs little.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn read_back(&self, from: &Head) -> Result<(), StoreError> {
+        let present = self.present();
+        let behind = present.head.revision.saturating_sub(from.revision);
+        if from.epoch != present.head.epoch || behind > MAX_READ_BACK {
+            return Ok(());
+        }
+        let _turn = self.reading_back.lock().await;
+        if self.log().reaches(from) {
+            return Ok(());
+        }
+        if let Some(changes) = self.store.changes_after(from.revision).await? {
+            let mut log = self.log();
+            if self.present().head.epoch == from.epoch {
+                log.extend_back(from.revision, &changes);
+            }
+        }
+        Ok(())
+    }
+
+    /// The resources that changed after `from`, up to `until`, with the versions that they had at `from`.
+    /// None where that is not known, or `until` is of another history or older.
+    pub fn between(&self, from: &Head, until: &Head) -> Option<BTreeMap<Key, Option<Version>>> {
+        self.log().between(from, until)
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows the database until `shutdown`: at each hint, and by polling.

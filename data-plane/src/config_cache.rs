@@ -6,22 +6,29 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, Write as _},
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bytes::Bytes;
 use gatewright_engine::{Held, Refused, ResourceSet, live::Live};
-use gatewright_proto::{Key, Kind, Version};
+use gatewright_proto::{Key, Kind, Version, v1::Mistake};
 use prost::Message;
 
+use crate::config_stream::Refusal;
+
+#[cfg(test)]
+mod tests;
+
 /// What the file begins with; another format has another one.
-const MAGIC: &[u8; 8] = b"GWSTATE1";
+const MAGIC: &[u8; 8] = b"GWSTATE2";
 /// Bytes of the checksum.
 const SUM_BYTES: usize = 32;
 const FILE: &str = "config";
+/// Largest file that is read. A delta is bounded in the same way.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Where the configuration is kept.
 #[derive(Clone, Debug)]
@@ -30,26 +37,32 @@ pub(crate) struct ConfigCache {
 }
 
 /// What was kept.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Kept {
     /// History that the revision belongs to.
-    pub epoch: String,
+    pub(crate) epoch: String,
     /// The revision.
-    pub revision: u64,
+    pub(crate) revision: u64,
+    /// Version of the software that kept it.
+    pub(crate) software: String,
     /// The resources.
-    pub set: ResourceSet,
-    /// Refused versions of resources that an earlier version is held of.
-    pub outdated: BTreeMap<Key, Version>,
+    pub(crate) set: ResourceSet,
+    /// What was refused, with or without an earlier version in `set`.
+    pub(crate) refusals: BTreeMap<Key, Refusal>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct File {
+struct Document {
     #[prost(string, tag = "1")]
     epoch: String,
     #[prost(uint64, tag = "2")]
     revision: u64,
     #[prost(message, repeated, tag = "3")]
-    rows: Vec<Row>,
+    held: Vec<Row>,
+    #[prost(message, repeated, tag = "4")]
+    refused: Vec<Row>,
+    #[prost(string, tag = "5")]
+    software: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -60,14 +73,28 @@ struct Row {
     name: String,
     #[prost(bytes = "bytes", tag = "3")]
     version: Bytes,
-    #[prost(bytes = "bytes", optional, tag = "4")]
-    body: Option<Bytes>,
-    /// Refused, and no earlier version is held.
-    #[prost(bool, tag = "5")]
-    refused: bool,
-    /// The version that was refused, where this earlier one is held.
-    #[prost(bytes = "bytes", tag = "6")]
-    refused_version: Bytes,
+    #[prost(bytes = "bytes", tag = "4")]
+    body: Bytes,
+    #[prost(message, repeated, tag = "5")]
+    mistakes: Vec<Mistake>,
+}
+
+impl Row {
+    fn of(key: &Key, version: &Version, body: Bytes) -> Self {
+        Self {
+            kind: key.kind.to_string(),
+            name: key.name.clone(),
+            version: Bytes::copy_from_slice(version.as_bytes()),
+            body,
+            mistakes: Vec::new(),
+        }
+    }
+
+    fn key(&self) -> Option<(Key, Version)> {
+        let kind: Kind = self.kind.parse().ok()?;
+        let version = Version::from_slice(&self.version)?;
+        Some((Key::new(kind, self.name.as_str()), version))
+    }
 }
 
 impl ConfigCache {
@@ -76,36 +103,53 @@ impl ConfigCache {
         Self { folder }
     }
 
-    /// Keeps what a node holds.
+    /// Keeps what a node holds. When this returns it is on the disk.
     ///
     /// # Errors
     /// The folder cannot be written to. What was kept before is untouched.
-    pub(crate) fn keep(&self, epoch: &str, live: &Live) -> io::Result<()> {
-        let file = File {
+    pub(crate) fn keep(
+        &self,
+        epoch: &str,
+        live: &Live,
+        refusals: &BTreeMap<Key, Refusal>,
+    ) -> io::Result<()> {
+        let held = live.set.held.iter();
+        let held = held.map(|(key, held)| Row::of(key, &held.version, held.resource.to_bytes()));
+        let refused = refusals.iter().map(|(key, refusal)| Row {
+            mistakes: refusal.mistakes.clone(),
+            ..Row::of(key, &refusal.version, refusal.body.clone())
+        });
+        let document = Document {
             epoch: epoch.to_owned(),
             revision: live.revision,
-            rows: rows(live),
+            held: held.collect(),
+            refused: refused.collect(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let body = file.encode_to_vec();
+        self.write(&document.encode_to_vec())
+    }
+
+    fn write(&self, body: &[u8]) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let mut temporary = tempfile::Builder::new()
             .prefix(".config")
             .tempfile_in(&self.folder)?;
         temporary.write_all(MAGIC)?;
-        temporary.write_all(blake3::hash(&body).as_bytes())?;
-        temporary.write_all(&body)?;
+        temporary.write_all(blake3::hash(body).as_bytes())?;
+        temporary.write_all(body)?;
         temporary.as_file().sync_all()?;
         // A temporary file has mode 0600, and keeps it.
         temporary
             .persist(self.folder.join(FILE))
             .map_err(|error| error.error)?;
-        Ok(())
+        // The rename itself is durable once the folder is.
+        File::open(&self.folder)?.sync_all()
     }
 
     /// What was kept; none where there is nothing that can be used.
     pub(crate) fn load(&self) -> Option<Kept> {
         let path = self.folder.join(FILE);
-        let bytes = match fs::read(&path) {
+        let bytes = match read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => return ignored(&path, &error.to_string()),
@@ -119,11 +163,21 @@ impl ConfigCache {
         if blake3::hash(body).as_bytes() != sum {
             return ignored(&path, "its checksum is wrong");
         }
-        match File::decode(body) {
-            Ok(file) => Some(read(file)),
+        match Document::decode(body) {
+            Ok(document) => match Kept::of(document) {
+                Some(kept) => Some(kept),
+                None => ignored(&path, "it holds a resource that this version cannot read"),
+            },
             Err(error) => ignored(&path, &error.to_string()),
         }
     }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn ignored(path: &Path, reason: &str) -> Option<Kept> {
@@ -131,135 +185,46 @@ fn ignored(path: &Path, reason: &str) -> Option<Kept> {
     None
 }
 
-fn rows(live: &Live) -> Vec<Row> {
-    let held = live.set.held.iter().map(|(key, held)| Row {
-        kind: key.kind.to_string(),
-        name: key.name.clone(),
-        version: Bytes::copy_from_slice(held.version.as_bytes()),
-        body: Some(held.resource.to_bytes()),
-        refused: false,
-        refused_version: live.outdated.get(key).map_or_else(Bytes::new, |version| {
-            Bytes::copy_from_slice(version.as_bytes())
-        }),
-    });
-    let refused = live.set.refused.iter().map(|(key, refused)| Row {
-        kind: key.kind.to_string(),
-        name: key.name.clone(),
-        version: Bytes::copy_from_slice(refused.version.as_bytes()),
-        body: refused
-            .resource
-            .as_ref()
-            .map(|resource| resource.to_bytes()),
-        refused: true,
-        refused_version: Bytes::new(),
-    });
-    held.chain(refused).collect()
-}
-
-fn read(file: File) -> Kept {
-    let mut kept = Kept {
-        epoch: file.epoch,
-        revision: file.revision,
-        set: ResourceSet::default(),
-        outdated: BTreeMap::new(),
-    };
-    for row in file.rows {
-        let (Ok(kind), Some(version)) =
-            (row.kind.parse::<Kind>(), Version::from_slice(&row.version))
-        else {
-            continue;
+impl Kept {
+    /// None where something cannot be read: serving the rest could be serving with less protection.
+    fn of(document: Document) -> Option<Self> {
+        let mut kept = Self {
+            epoch: document.epoch,
+            revision: document.revision,
+            software: document.software,
+            ..Self::default()
         };
-        let key = Key::new(kind, row.name);
-        let resource = row
-            .body
-            .and_then(|body| kind.decode(&body).ok())
-            .map(Arc::new);
-        if let Some(refused) = Version::from_slice(&row.refused_version) {
-            kept.outdated.insert(key.clone(), refused);
+        for row in document.held {
+            let (key, version) = row.key()?;
+            let resource = Arc::new(key.kind.decode(&row.body).ok()?);
+            kept.set.held.insert(key, Held { resource, version });
         }
-        match resource {
-            Some(resource) if !row.refused => {
-                kept.set.held.insert(key, Held { resource, version });
-            }
-            resource => {
+        for row in document.refused {
+            let (key, version) = row.key()?;
+            if !kept.set.held.contains_key(&key) {
                 let refused = Refused {
-                    resource,
+                    resource: key.kind.decode(&row.body).ok().map(Arc::new),
                     version,
                     errors: Vec::new(),
                 };
-                kept.set.refused.insert(key, refused);
+                kept.set.refused.insert(key.clone(), refused);
             }
+            let refusal = Refusal {
+                version,
+                body: row.body,
+                mistakes: row.mistakes,
+            };
+            kept.refusals.insert(key, refusal);
         }
-    }
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use gatewright_engine::{live::Change, plugin::Registry};
-    use serde_json::json;
-
-    use super::*;
-
-    fn live() -> Live {
-        let upsert = |kind: Kind, value| {
-            let resource = kind.from_json(value).unwrap();
-            (Key::of(&resource), Version::of(&resource), Some(resource))
-        };
-        let mut live = Live::new(Registry::default());
-        live.apply(Change {
-            revision: 7,
-            upserts: vec![
-                upsert(Kind::Service, json!({"name": "s", "url": "http://s"})),
-                upsert(Kind::Route, json!({"name": "r", "service": "s"})),
-                upsert(
-                    Kind::Plugin,
-                    json!({"name": "p", "type": "unknown", "attach": {"route": "r"}}),
-                ),
-            ],
-            ..Change::default()
-        });
-        live
+        Some(kept)
     }
 
-    #[test]
-    fn what_was_kept_comes_back_with_what_was_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = ConfigCache::new(folder.path().join("state"));
-        assert!(cache.load().is_none());
-        let live = live();
-        cache.keep("epoch", &live).unwrap();
-        let kept = cache.load().unwrap();
-        assert_eq!((kept.epoch.as_str(), kept.revision), ("epoch", 7));
-        assert_eq!(kept.set.digest(), live.set.digest());
-        let mut again = Live::new(Registry::default());
-        again.restore(kept.set, kept.outdated, kept.revision);
-        assert_eq!(again.deviations(), live.deviations());
-        assert_eq!(
-            again.current.load().routes[0].chain.instances.len(),
-            1,
-            "still closed"
-        );
-    }
-
-    #[test]
-    fn a_torn_or_foreign_file_is_ignored() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = ConfigCache::new(folder.path().to_owned());
-        cache.keep("epoch", &live()).unwrap();
-        let path = folder.path().join(FILE);
-        let good = fs::read(&path).unwrap();
-        let mut bad = good.clone();
-        bad[60] ^= 1;
-        for bytes in [
-            &good[..good.len() - 1],
-            &good[..20],
-            b"something else",
-            &[],
-            &bad,
-        ] {
-            fs::write(&path, bytes).unwrap();
-            assert!(cache.load().is_none());
-        }
+    /// Refused versions of resources that an earlier version is held of.
+    pub(crate) fn outdated(&self) -> BTreeMap<Key, Version> {
+        let held = |key: &Key| self.set.held.contains_key(key);
+        let outdated = self.refusals.iter().filter(|(key, _)| held(key));
+        outdated
+            .map(|(key, refusal)| (key.clone(), refusal.version))
+            .collect()
     }
 }

@@ -1,14 +1,17 @@
 //! Follows a control plane: connects, says what is held, applies deltas, acknowledges, comes back.
 //!
-//! It is the one owner of [`Live`]. A lost control plane changes nothing for traffic: what is held is
-//! served on, and the next one is tried.
+//! It is the one owner of what the node holds ([`Holding`]). A lost control plane changes nothing for
+//! traffic: what is held is served on, and the next one is tried. Runs on the control runtime; compiling
+//! and writing to the disk happen on its blocking threads.
 
+mod assembly;
 mod connect;
+mod holding;
 mod session;
+mod status;
 
 use std::{sync::Arc, time::Duration};
 
-use gatewright_engine::live::Live;
 use rand::{Rng as _, seq::SliceRandom as _};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +21,9 @@ use crate::{
 };
 
 pub(crate) use connect::{Endpoint, InvalidEndpoint};
+pub(crate) use holding::{Refusal, SharedHolding};
 use session::{End, Session};
+pub(crate) use status::StreamStatus;
 
 /// First and last pause between attempts.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
@@ -30,13 +35,13 @@ const HEALTHY: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     /// Its name.
-    pub node_id: String,
+    pub(crate) node_id: String,
     /// Differs for each start.
-    pub boot_id: String,
+    pub(crate) boot_id: String,
     /// Group of nodes.
-    pub group: String,
+    pub(crate) group: String,
     /// Where it serves traffic.
-    pub listeners: Vec<String>,
+    pub(crate) listeners: Vec<String>,
 }
 
 /// Everything the stream's task owns.
@@ -44,78 +49,85 @@ pub(crate) struct Identity {
 pub(crate) struct Follower {
     pub(crate) identity: Identity,
     pub(crate) endpoints: Vec<Endpoint>,
-    /// None only while a change is being compiled.
-    pub(crate) live: Option<Live>,
-    pub(crate) epoch: String,
-    /// Whether what is held may be said to be so; not after a digest did not fit.
-    pub(crate) trusted: bool,
+    pub(crate) holding: SharedHolding,
     pub(crate) publisher: Publisher,
     pub(crate) readiness: Readiness,
     pub(crate) cache: ConfigCache,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) status: Arc<StreamStatus>,
     pub(crate) started: Instant,
 }
 
 impl Follower {
-    /// Takes up what was kept on disk, if anything.
-    pub(crate) fn restore(&mut self) {
+    /// Takes up what was kept on disk, if anything, and serves it.
+    pub(crate) fn restore(&self) {
         let Some(kept) = self.cache.load() else {
             return;
         };
-        let Some(live) = &mut self.live else { return };
-        live.restore(kept.set, kept.outdated, kept.revision);
-        self.epoch = kept.epoch;
-        tracing::info!(
-            revision = kept.revision,
-            "serving the configuration kept on disk"
-        );
+        let revision = kept.revision;
+        self.holding.lock().restore(kept);
+        tracing::info!(revision, "serving the configuration kept on disk");
         self.publish();
     }
 
     /// Serves what is held.
-    pub(crate) fn publish(&self) {
-        if let Some(live) = &self.live {
-            self.publisher.hold(live);
-            self.readiness.published();
-        }
+    fn publish(&self) {
+        let holding = self.holding.lock();
+        self.status.refused(holding.refusals());
+        self.publisher.hold(holding.live());
+        self.readiness.published();
     }
 
     /// Follows until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         self.endpoints.shuffle(&mut rand::rng());
-        let mut pause = MIN_PAUSE;
-        let mut turn = 0;
-        while !shutdown.is_cancelled() && !self.endpoints.is_empty() {
-            let endpoint = self.endpoints[turn % self.endpoints.len()].clone();
-            let began = Instant::now();
-            let ended = tokio::select! {
-                ended = self.follow(&endpoint) => ended,
-                () = shutdown.cancelled() => return,
-            };
-            self.telemetry.metrics.connected.set(0);
-            if began.elapsed() >= HEALTHY {
-                pause = MIN_PAUSE;
-            }
-            let wait = match ended {
-                End::Goaway(after) => after,
-                End::Failed(reason) => {
-                    tracing::warn!(control_plane = %endpoint, reason, "lost the control plane; serving on");
-                    pause = (pause * 2).min(MAX_PAUSE);
-                    rand::rng().random_range(Duration::ZERO..=pause)
-                }
-            };
-            turn += 1;
-            tokio::select! {
-                () = sleep(wait) => {}
-                () = shutdown.cancelled() => return,
-            }
+        tokio::select! {
+            () = self.follow() => {}
+            () = shutdown.cancelled() => {}
         }
     }
 
-    async fn follow(&mut self, endpoint: &Endpoint) -> End {
-        match endpoint.open().await {
-            Ok(channel) => Session::run(self, channel, endpoint).await,
-            Err(error) => End::Failed(error),
+    async fn follow(&self) {
+        let (mut turn, mut pause) = (0, MIN_PAUSE);
+        // A stream that is about to be ended by the control plane is kept until the next one is open.
+        let mut before: Option<Session<'_>> = None;
+        while !self.endpoints.is_empty() {
+            let endpoint = &self.endpoints[turn % self.endpoints.len()];
+            turn += 1;
+            let began = Instant::now();
+            let ended = match Session::open(self, endpoint).await {
+                Ok(mut session) => {
+                    drop(before.take());
+                    self.connected(true);
+                    match session.listen().await {
+                        End::Goaway => {
+                            before = Some(session);
+                            pause = MIN_PAUSE;
+                            continue;
+                        }
+                        ended => ended,
+                    }
+                }
+                Err(ended) => ended,
+            };
+            if before.is_none() || turn % self.endpoints.len() == 0 {
+                drop(before.take());
+                self.connected(false);
+            }
+            if began.elapsed() >= HEALTHY {
+                pause = MIN_PAUSE;
+            }
+            if let End::Failed(reason) = ended {
+                tracing::warn!(control_plane = %endpoint, reason, "lost the control plane; serving on");
+            }
+            pause = (pause * 2).min(MAX_PAUSE);
+            let wait = rand::rng().random_range(Duration::ZERO..=pause);
+            sleep(wait).await;
         }
+    }
+
+    fn connected(&self, connected: bool) {
+        self.telemetry.metrics.connected.set(connected.into());
+        self.status.connected(connected);
     }
 }

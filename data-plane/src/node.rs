@@ -9,11 +9,11 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use gatewright_engine::{live::Live, plugin::Registry};
+use gatewright_engine::plugin::Registry;
 
 use crate::{
     config_cache::ConfigCache,
-    config_stream::{Endpoint, Follower, Identity, InvalidEndpoint},
+    config_stream::{Endpoint, Follower, Identity, InvalidEndpoint, SharedHolding, StreamStatus},
     forward::{Forwarder, Timers},
     listener::Shared,
     proxy::{Proxy, Trust},
@@ -38,6 +38,7 @@ pub struct Node {
     pub status: SocketAddr,
     publisher: Publisher,
     readiness: Readiness,
+    stream: Arc<StreamStatus>,
     workers: Workers,
     drain: CancellationToken,
     /// For what must go on while workers drain.
@@ -107,10 +108,12 @@ impl Node {
         let publisher = Publisher::new(upstreams, Arc::clone(&telemetry.metrics));
         let drain = CancellationToken::new();
         let workers = start_workers(settings, &telemetry, &publisher, &drain)?;
+        let stream = Arc::new(StreamStatus::new());
         let told = Told {
             readiness: readiness.clone(),
             telemetry: Arc::clone(&telemetry),
             publisher: publisher.clone(),
+            stream: Arc::clone(&stream),
         };
         tasks.spawn(status::serve(listener, told, stop.clone()));
         let node = Self {
@@ -119,6 +122,7 @@ impl Node {
             status,
             publisher,
             readiness,
+            stream,
             workers,
             drain,
             stop,
@@ -140,7 +144,7 @@ impl Node {
         if endpoints.is_empty() {
             return Ok(());
         }
-        let mut follower = Follower {
+        let follower = Follower {
             identity: Identity {
                 node_id: settings.node_id.clone().unwrap_or_else(host_name),
                 boot_id: format!("{:032x}", rand::random::<u128>()),
@@ -151,13 +155,12 @@ impl Node {
                 ],
             },
             endpoints,
-            live: Some(Live::new(registry)),
-            epoch: String::new(),
-            trusted: true,
+            holding: SharedHolding::new(registry),
             publisher: self.publisher.clone(),
             readiness: self.readiness.clone(),
             cache: ConfigCache::new(settings.state_dir.clone()),
             telemetry,
+            status: Arc::clone(&self.stream),
             started: tokio::time::Instant::now(),
         };
         follower.restore();

@@ -9,11 +9,13 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{published::Publisher, readiness::Readiness, telemetry::Telemetry};
+use crate::{
+    config_stream::StreamStatus, published::Publisher, readiness::Readiness, telemetry::Telemetry,
+};
 
 /// What it tells of.
 #[derive(Clone)]
@@ -21,6 +23,7 @@ pub(crate) struct Told {
     pub(crate) readiness: Readiness,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) publisher: Publisher,
+    pub(crate) stream: Arc<StreamStatus>,
 }
 
 /// Serves until `shutdown`.
@@ -46,6 +49,8 @@ async fn ready(State(told): State<Told>) -> impl IntoResponse {
 
 async fn metrics(State(told): State<Told>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let staleness = i64::try_from(told.stream.staleness_seconds()).unwrap_or(i64::MAX);
+    told.telemetry.metrics.config_staleness.set(staleness);
     (
         [(header::CONTENT_TYPE, kind)],
         told.telemetry.metrics.encode(),
@@ -55,7 +60,14 @@ async fn metrics(State(told): State<Told>) -> impl IntoResponse {
 async fn config(State(told): State<Told>) -> Json<Value> {
     let published = told.publisher.current().load_full();
     let (snapshot, holding) = (&published.snapshot, told.publisher.holding());
+    let stream: Map<String, Value> = told
+        .stream
+        .rows()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .into_iter()
+        .collect();
     Json(json!({
+        "stream": stream,
         "revision": snapshot.revision,
         "digest": holding.digest,
         "refused": holding.refused,

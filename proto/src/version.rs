@@ -74,6 +74,13 @@ impl Digest {
         }
     }
 
+    /// Adds another set to this one; what is in both is in neither.
+    pub fn join(&mut self, other: &Self) {
+        for (mine, its) in self.0.iter_mut().zip(other.0) {
+            *mine ^= its;
+        }
+    }
+
     /// Its bytes, as on the stream.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

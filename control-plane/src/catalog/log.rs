@@ -1,18 +1,18 @@
 //! What recent revisions changed, for nodes that come back.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use gatewright_proto::{Digest, Key, Version};
+use gatewright_proto::{Key, Version};
 
-use super::State;
-use crate::store::Change;
+use crate::store::{Change, Head};
 
-/// Most changes kept.
+/// Most changes kept: about 12 MB.
 const MAX_CHANGES: usize = 100_000;
 
 /// Changes after some revision, oldest first.
 #[derive(Debug)]
-pub struct Log {
+pub(super) struct Log {
+    epoch: String,
     /// Every change after this revision is here.
     since: u64,
     changes: VecDeque<Logged>,
@@ -23,68 +23,82 @@ struct Logged {
     revision: u64,
     key: Key,
     before: Option<Version>,
-    after: Option<Version>,
+}
+
+impl From<&Change> for Logged {
+    fn from(change: &Change) -> Self {
+        Self {
+            revision: change.revision,
+            key: change.key.clone(),
+            before: change.before.as_ref().map(|(_, version)| *version),
+        }
+    }
 }
 
 impl Log {
-    pub(super) fn from(revision: u64) -> Self {
+    /// Begins at a revision.
+    pub(super) fn at(head: &Head) -> Self {
         Self {
-            since: revision,
+            epoch: head.epoch.clone(),
+            since: head.revision,
             changes: VecDeque::new(),
         }
     }
 
+    /// Adds the next change.
     pub(super) fn push(&mut self, change: &Change) {
-        self.changes.push_back(Logged {
-            revision: change.revision,
-            key: change.key.clone(),
-            before: change.before.as_ref().map(|(_, version)| *version),
-            after: change.after.as_ref().map(|(_, version)| *version),
-        });
+        self.changes.push_back(Logged::from(change));
         if self.changes.len() > MAX_CHANGES
             && let Some(oldest) = self.changes.pop_front()
         {
+            // Of that revision some changes may be left, but no longer all.
             self.since = oldest.revision;
         }
     }
 
-    /// What has changed after a revision; none where the log does not reach back to it.
-    pub fn keys_after(&self, revision: u64) -> Option<BTreeSet<Key>> {
-        let newer = self
-            .changes
+    /// Adds what came before: all changes after `since`, oldest first.
+    pub(super) fn extend_back(&mut self, since: u64, changes: &[Change]) {
+        let older: Vec<Logged> = changes
             .iter()
-            .rev()
-            .take_while(|it| it.revision > revision);
-        (revision >= self.since).then(|| newer.map(|it| it.key.clone()).collect())
+            .filter(|change| change.revision <= self.since)
+            .map(Logged::from)
+            .collect();
+        if since < self.since && self.changes.len() + older.len() <= MAX_CHANGES {
+            older
+                .into_iter()
+                .rev()
+                .for_each(|it| self.changes.push_front(it));
+            self.since = since;
+        }
     }
 
-    /// The digest at an earlier revision, and the versions that these keys had then.
-    pub fn look_back(
+    /// Whether it has every change after a revision of this history.
+    pub(super) fn reaches(&self, from: &Head) -> bool {
+        self.epoch == from.epoch && from.revision >= self.since
+    }
+
+    /// The resources that changed after `from`, up to `until`, with the versions that they had at `from`.
+    /// None where the log does not reach back, or `until` is of another history or older.
+    pub(super) fn between(
         &self,
-        state: &State,
-        revision: u64,
-        keys: &BTreeSet<Key>,
-    ) -> Option<(Digest, BTreeMap<Key, Option<Version>>)> {
-        if revision < self.since || revision > state.head.revision {
+        from: &Head,
+        until: &Head,
+    ) -> Option<BTreeMap<Key, Option<Version>>> {
+        let ordered = from.epoch == until.epoch && from.revision <= until.revision;
+        if !ordered || !self.reaches(from) {
             return None;
         }
-        let version = |key: &Key| state.entries.get(key).map(|entry| entry.held.version);
-        let mut versions: BTreeMap<Key, Option<Version>> =
-            keys.iter().map(|key| (key.clone(), version(key))).collect();
-        let mut digest = state.digest;
-        for change in self
+        let first = self
             .changes
-            .iter()
-            .rev()
-            .take_while(|it| it.revision > revision)
-        {
-            for version in [&change.before, &change.after].into_iter().flatten() {
-                digest.toggle(&change.key, version);
+            .partition_point(|change| change.revision <= from.revision);
+        let mut versions = BTreeMap::new();
+        for change in self.changes.range(first..) {
+            if change.revision > until.revision {
+                break;
             }
-            if let Some(version) = versions.get_mut(&change.key) {
-                *version = change.before;
-            }
+            let first_seen = versions.entry(change.key.clone());
+            first_seen.or_insert(change.before);
         }
-        Some((digest, versions))
+        Some(versions)
     }
 }

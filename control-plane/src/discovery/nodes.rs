@@ -1,115 +1,68 @@
 //! Who is connected, at which revision, and what was refused.
 
+mod registration;
+mod view;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use gatewright_proto::v1::{Hello, Reject, Report};
-use serde::Serialize;
+use gatewright_proto::v1::{Hello, Report};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-/// A node as the admin API shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct NodeView {
-    /// Its name.
-    pub node_id: String,
-    /// Differs for each start of its process.
-    pub boot_id: String,
-    /// Group of nodes.
-    pub group: String,
-    /// Version of its software.
-    pub version: String,
-    /// Where it connects from.
-    pub address: String,
-    /// Where it serves traffic.
-    pub listeners: Vec<String>,
-    /// How long it has been connected.
-    pub connected_seconds: u64,
-    /// The newest revision that it has acknowledged.
-    pub applied_revision: u64,
-    /// Exchanges in flight, as last reported.
-    pub in_flight: u64,
-    /// Requests since its start, as last reported.
-    pub requests: u64,
-    /// What it refused, and why.
-    pub rejects: Vec<Refusal>,
+use super::{holding::Deviations, metrics::Metrics};
+pub(super) use registration::Registration;
+pub use view::{Lagging, NodeState, NodeView, Refusal};
+
+/// All connected nodes.
+#[derive(Clone, Debug, Default)]
+pub struct Nodes {
+    shared: Arc<Shared>,
 }
 
-/// One resource that a node refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refusal {
-    /// As `route/orders`.
-    pub resource: String,
-    /// Path within it.
-    pub field: String,
-    /// Stable.
-    pub code: String,
-    /// For people.
-    pub reason: String,
+#[derive(Debug, Default)]
+struct Shared {
+    here: Mutex<BTreeMap<String, Node>>,
+    /// Changes whenever a node comes, goes or applies something.
+    moved: watch::Sender<u64>,
+    metrics: Metrics,
 }
 
-/// A node that has not applied a revision.
-#[derive(Clone, Debug, Serialize)]
-pub struct Lagging {
-    /// Its name.
-    pub node_id: String,
-    /// What it has applied.
-    pub applied_revision: u64,
-}
-
+/// A connected node.
 #[derive(Debug)]
 struct Node {
+    /// Which stream of it, counted.
+    stream: u64,
     hello: Hello,
     address: String,
     since: Instant,
+    connected_since_ms: u64,
     applied: u64,
+    digest_ok: bool,
+    /// Since when there has been something that it has not applied.
+    behind_since: Option<Instant>,
+    /// Why it refused all of a delta.
+    stuck: Option<String>,
+    compile_us: u64,
+    withheld: Vec<String>,
     report: Report,
-    rejects: BTreeMap<(String, String), Vec<Refusal>>,
+    deviations: Deviations,
     /// Ends the session, when another one takes its place.
     replaced: CancellationToken,
 }
 
-/// All connected nodes.
-#[derive(Clone, Debug)]
-pub struct Nodes {
-    nodes: Arc<Mutex<BTreeMap<String, Node>>>,
-    /// Changes whenever a node comes, goes or applies something.
-    moved: watch::Sender<u64>,
-}
-
-impl Default for Nodes {
-    fn default() -> Self {
-        Self {
-            nodes: Arc::default(),
-            moved: watch::Sender::new(0),
-        }
-    }
-}
-
 impl Nodes {
-    /// All of them, in order of name.
+    /// All that are connected to this control plane, in order of name.
     pub fn list(&self) -> Vec<NodeView> {
-        let nodes = self.lock();
-        let view = |(id, node): (&String, &Node)| NodeView {
-            node_id: id.clone(),
-            boot_id: node.hello.boot_id.clone(),
-            group: node.hello.group.clone(),
-            version: node.hello.version.clone(),
-            address: node.address.clone(),
-            listeners: node.hello.listeners.clone(),
-            connected_seconds: node.since.elapsed().as_secs(),
-            applied_revision: node.applied,
-            in_flight: node.report.in_flight,
-            requests: node.report.requests,
-            rejects: node.rejects.values().flatten().cloned().collect(),
-        };
+        let nodes = lock(&self.shared.here);
+        let view = |(id, node): (&String, &Node)| NodeView::of(id, node);
         nodes.iter().map(view).collect()
     }
 
-    /// Waits until every connected node has applied a revision. One that refused some of it counts:
+    /// Waits until every node that is connected to this control plane has applied a revision. One that refused some of it counts:
     /// its rejects are in the list.
     ///
     /// # Errors
@@ -119,7 +72,7 @@ impl Nodes {
         revision: u64,
         patience: Duration,
     ) -> Result<(), Vec<Lagging>> {
-        let mut moved = self.moved.subscribe();
+        let mut moved = self.shared.moved.subscribe();
         let applied = async {
             while !self.lagging(revision).is_empty() {
                 if moved.changed().await.is_err() {
@@ -133,79 +86,82 @@ impl Nodes {
         }
     }
 
+    /// What the streams cost and how they go.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Follows what happens: changes whenever a node comes, goes or applies something.
+    pub fn follow(&self) -> watch::Receiver<u64> {
+        self.shared.moved.subscribe()
+    }
+
     fn lagging(&self, revision: u64) -> Vec<Lagging> {
-        let nodes = self.lock();
-        let behind = nodes.iter().filter(|(_, node)| node.applied < revision);
-        let lagging = |(id, node): (&String, &Node)| Lagging {
-            node_id: id.clone(),
-            applied_revision: node.applied,
-        };
-        behind.map(lagging).collect()
+        let behind = |view: &NodeView| view.applied_revision < revision;
+        let nodes = self.list().into_iter().filter(behind);
+        nodes.map(Lagging::from).collect()
     }
 
     /// Takes a node in. An older stream of the same name is ended: the newest wins.
-    pub(super) fn enter(&self, hello: Hello, address: String) -> CancellationToken {
-        let replaced = CancellationToken::new();
-        let id = hello.node_id.clone();
+    pub(super) fn enter(&self, hello: &Hello, address: String) -> Registration {
+        let (id, replaced) = (hello.node_id.clone(), CancellationToken::new());
+        let mut here = lock(&self.shared.here);
+        let before = here.remove(&id);
+        let stream = before.as_ref().map_or(0, |before| before.stream + 1);
+        let resumed = hello.resume.as_ref().map_or(0, |resume| resume.revision);
         let node = Node {
-            hello,
+            stream,
+            hello: Hello {
+                resume: None,
+                ..hello.clone()
+            },
             address,
             since: Instant::now(),
+            connected_since_ms: unix_ms(),
             applied: 0,
-            report: Report::default(),
-            rejects: BTreeMap::new(),
+            digest_ok: true,
+            behind_since: Some(Instant::now()),
+            stuck: None,
+            compile_us: 0,
+            withheld: Vec::new(),
+            report: Report {
+                applied_revision: resumed,
+                ..Report::default()
+            },
+            deviations: Deviations::new(),
             replaced: replaced.clone(),
         };
-        if let Some(before) = self.lock().insert(id.clone(), node) {
-            tracing::warn!(node.id = %id, "another stream of this node was open and is closed");
+        here.insert(id.clone(), node);
+        drop(here);
+        if let Some(before) = before {
+            if before.hello.boot_id == hello.boot_id {
+                tracing::debug!(node.id = %id, "the node has opened another stream");
+            } else {
+                tracing::warn!(node.id = %id, "another node of this name, or a restarted one: the older stream is closed");
+            }
             before.replaced.cancel();
         }
         self.tell();
-        replaced
-    }
-
-    /// Lets it go, unless another stream has taken its place.
-    pub(super) fn leave(&self, id: &str, token: &CancellationToken) {
-        if !token.is_cancelled() {
-            self.lock().remove(id);
-            self.tell();
-        }
-    }
-
-    pub(super) fn applied(&self, id: &str, revision: u64, rejects: &[Reject]) {
-        if let Some(node) = self.lock().get_mut(id) {
-            node.applied = revision;
-            for reject in rejects {
-                let key = (reject.kind.clone(), reject.name.clone());
-                node.rejects.entry(key).or_default().push(Refusal {
-                    resource: format!("{}/{}", reject.kind, reject.name),
-                    field: reject.field.clone(),
-                    code: reject.code.clone(),
-                    reason: reject.reason.clone(),
-                });
-            }
-        }
-        self.tell();
-    }
-
-    /// A new version of a resource is sent: what was said of the old one is over.
-    pub(super) fn forget_reject(&self, id: &str, kind: &str, name: &str) {
-        if let Some(node) = self.lock().get_mut(id) {
-            node.rejects.remove(&(kind.to_owned(), name.to_owned()));
-        }
-    }
-
-    pub(super) fn reported(&self, id: &str, report: Report) {
-        if let Some(node) = self.lock().get_mut(id) {
-            node.report = report;
+        Registration {
+            nodes: self.clone(),
+            id,
+            stream,
+            replaced,
         }
     }
 
     fn tell(&self) {
-        self.moved.send_modify(|count| *count += 1);
+        self.shared.moved.send_modify(|count| *count += 1);
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Node>> {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |time| {
+        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

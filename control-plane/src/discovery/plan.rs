@@ -1,130 +1,128 @@
 //! What a node lacks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, sync::Arc, vec};
 
-use gatewright_proto::{
-    Digest, Key, Kind, Version,
-    v1::{Delta, Removal, Resume, Update},
-};
+use gatewright_proto::{Digest, Key, Version, v1::Removal};
 
+use super::holding::{self, Deviations, Holding, Kinds, Listed};
 use crate::catalog::{Catalog, State};
 
-/// Largest part of a delta, in bytes of bodies.
-const MAX_PART_BYTES: usize = 1024 * 1024;
-/// Most resources in a part.
-const MAX_PART_RESOURCES: usize = 4096;
-
-/// What a node holds, as far as the session must know.
-#[derive(Clone, Debug)]
-pub(super) enum Basis {
-    /// Nothing that can be built on.
-    Nothing,
-    /// What the store had at a revision, but for what it refused.
-    Revision(u64),
-    /// Exactly these.
-    Exactly(BTreeMap<Key, Version>),
+/// The way from what a node holds to a state.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Where it leads.
+    pub(super) state: Arc<State>,
+    /// The revision that it starts from; 0 where it starts from nothing or from a list.
+    pub(super) from: u64,
+    /// What is to be sent.
+    pub(super) upserts: Upserts,
+    /// What is to go.
+    pub(super) removals: Vec<Removal>,
+    /// What the node holds after it, if it accepts all.
+    pub(super) digest: Digest,
 }
 
-/// Whether what a node says it holds can be built on: the digest is right.
-pub(super) fn resume(catalog: &Catalog, state: &State, resume: &Resume) -> Option<Basis> {
-    if resume.epoch != state.head.epoch {
-        return None;
-    }
-    let mut deviations = BTreeMap::new();
-    for deviation in &resume.deviations {
-        let kind: Kind = deviation.kind.parse().ok()?;
-        let held = Version::from_slice(&deviation.held_version);
-        deviations.insert(Key::new(kind, deviation.name.as_str()), held);
-    }
-    let keys: BTreeSet<Key> = deviations.keys().cloned().collect();
-    let looked = catalog.with_log(|log| log.look_back(state, resume.revision, &keys));
-    let (mut digest, versions) = looked?;
-    for (key, held) in &deviations {
-        let stored = versions.get(key).copied().flatten();
-        for version in [stored, *held].into_iter().flatten() {
-            digest.toggle(key, &version);
-        }
-    }
-    let claimed = Digest::from_slice(&resume.digest)?;
-    (digest == claimed).then_some(Basis::Revision(resume.revision))
+/// Which resources are sent.
+#[derive(Debug)]
+pub(super) enum Upserts {
+    /// All that are there: a snapshot.
+    All,
+    /// These.
+    These(vec::IntoIter<Key>),
 }
 
-/// The way from a basis to a state. None where the log does not reach back: ask what it holds.
-pub(super) fn delta(
-    catalog: &Catalog,
-    state: &State,
-    basis: &Basis,
-    understood: &[String],
-) -> Option<(Vec<Update>, Vec<Removal>)> {
-    let knows = |key: &Key| understood.iter().any(|kind| kind == key.kind.as_str());
-    let update = |key: &Key| {
-        let entry = state.entries.get(key)?;
-        Some(Update {
-            kind: key.kind.to_string(),
-            name: key.name.clone(),
-            version: entry.held.version.as_bytes().to_vec(),
-            body: entry.encoded.clone(),
-        })
-    };
-    let removal = |key: &Key| Removal {
-        kind: key.kind.to_string(),
-        name: key.name.clone(),
-    };
-    let (changed, gone): (Vec<Key>, Vec<Key>) = match basis {
-        Basis::Nothing => (state.entries.keys().cloned().collect(), Vec::new()),
-        Basis::Revision(revision) => {
-            let keys = catalog.with_log(|log| log.keys_after(*revision))?;
-            keys.into_iter()
-                .partition(|key| state.entries.contains_key(key))
+impl Plan {
+    /// Plans. None where the node must be asked first.
+    pub(super) fn of(
+        catalog: &Catalog,
+        state: &Arc<State>,
+        kinds: &Kinds,
+        holding: &Holding,
+    ) -> Option<Self> {
+        match holding {
+            Holding::Nothing => Some(Self {
+                state: Arc::clone(state),
+                from: 0,
+                upserts: Upserts::All,
+                removals: Vec::new(),
+                digest: state.digest_of(kinds),
+            }),
+            Holding::At(head, deviations) => {
+                let earlier = catalog.between(head, &state.head)?;
+                let mut held = of_kinds(earlier, kinds);
+                for (key, deviation) in deviations {
+                    held.insert(key.clone(), deviation.held);
+                }
+                Some(Self::diff(state, kinds, held, deviations).starting(head.revision))
+            }
+            Holding::Listed(listed) => Some(Self::from_list(state, kinds, listed)),
+            Holding::Unknown | Holding::Stuck(_) => None,
         }
-        Basis::Exactly(held) => {
-            let differs = |(key, entry): &(&Key, &crate::catalog::Entry)| {
-                held.get(*key) != Some(&entry.held.version)
-            };
-            let changed = state
-                .entries
-                .iter()
-                .filter(differs)
-                .map(|(key, _)| key.clone());
-            let gone = held.keys().filter(|key| !state.entries.contains_key(*key));
-            (changed.collect(), gone.cloned().collect())
+    }
+
+    fn from_list(state: &Arc<State>, kinds: &Kinds, listed: &Listed) -> Self {
+        let missing = state.entries.keys().map(|key| (key.clone(), None));
+        let mut held = of_kinds(missing.collect(), kinds);
+        for key in listed.deviations.keys() {
+            held.insert(key.clone(), None);
         }
-    };
-    let updates = changed
-        .iter()
-        .filter(|key| knows(key))
-        .filter_map(update)
-        .collect();
-    Some((
-        updates,
-        gone.iter().filter(|key| knows(key)).map(removal).collect(),
-    ))
+        for (key, version) in &listed.versions {
+            held.insert(key.clone(), Some(*version));
+        }
+        let mut plan = Self::diff(state, kinds, held, &listed.deviations);
+        plan.removals.extend(listed.foreign.iter().cloned());
+        plan
+    }
+
+    /// Compares what is held with the state. What was refused and is the same still, stays as it is.
+    fn diff(
+        state: &Arc<State>,
+        kinds: &Kinds,
+        held: BTreeMap<Key, Option<Version>>,
+        deviations: &Deviations,
+    ) -> Self {
+        let (mut upserts, mut removals, mut parked) = (Vec::new(), Vec::new(), Deviations::new());
+        for (key, held) in held {
+            let wanted = state.version(&key).filter(|_| kinds.contains(&key.kind));
+            match (deviations.get(&key), wanted) {
+                (None, _) if wanted == held => {}
+                (Some(deviation), Some(_))
+                    if deviation.refused == wanted && deviation.held == held =>
+                {
+                    parked.insert(key, deviation.clone());
+                }
+                // Also where it holds just that, or nothing: what it refused is over, and it has to be
+                // told, or it would keep closed what needs it and try the refused version again.
+                (_, Some(_)) => upserts.push(key),
+                (_, None) => removals.push(Removal {
+                    kind: key.kind.to_string(),
+                    name: key.name,
+                }),
+            }
+        }
+        Self {
+            digest: holding::digest(state, kinds, &BTreeMap::new(), &parked),
+            state: Arc::clone(state),
+            from: 0,
+            upserts: Upserts::These(upserts.into_iter()),
+            removals,
+        }
+    }
+
+    fn starting(self, from: u64) -> Self {
+        Self { from, ..self }
+    }
+
+    /// Whether it replaces everything.
+    pub(super) const fn is_snapshot(&self) -> bool {
+        matches!(self.upserts, Upserts::All)
+    }
 }
 
-/// Cuts a delta into parts of bounded size. There is always one.
-pub(super) fn parts(template: &Delta, upserts: Vec<Update>, removals: Vec<Removal>) -> Vec<Delta> {
-    let mut parts = vec![Delta {
-        removals,
-        ..template.clone()
-    }];
-    let mut bytes = 0;
-    for update in upserts {
-        let full = parts.last().is_some_and(|part| {
-            bytes + update.body.len() > MAX_PART_BYTES || part.upserts.len() >= MAX_PART_RESOURCES
-        });
-        if full {
-            bytes = 0;
-            parts.push(template.clone());
-        }
-        bytes += update.body.len();
-        if let Some(part) = parts.last_mut() {
-            part.upserts.push(update);
-        }
-    }
-    let count = parts.len();
-    for (number, part) in parts.iter_mut().enumerate() {
-        part.part = u32::try_from(number).unwrap_or(u32::MAX);
-        part.last = number + 1 == count;
-    }
-    parts
+fn of_kinds(
+    versions: BTreeMap<Key, Option<Version>>,
+    kinds: &Kinds,
+) -> BTreeMap<Key, Option<Version>> {
+    let understood = |(key, _): &(Key, Option<Version>)| kinds.contains(&key.kind);
+    versions.into_iter().filter(understood).collect()
 }

@@ -1,233 +1,330 @@
-//! One node's stream.
+//! One node's stream, once it has said hello.
 
-use std::{collections::BTreeMap, time::Duration};
+mod answer;
+
+use std::{sync::Arc, time::Duration};
 
 use gatewright_proto::{
-    Digest, Key, Kind, Version,
+    Kind,
     v1::{
-        Ack, ControlMessage, Delta, Hello, NeedHeld, NodeMessage, Outcome, Welcome,
-        control_message::Message as Control, node_message::Message,
+        ControlMessage, Goaway, NeedHeld, NodeMessage, Resume, Welcome,
+        control_message::Message as Control,
     },
 };
+use rand::Rng as _;
 use tokio::{
-    sync::{mpsc, watch},
-    time::{sleep, timeout},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use super::{
-    Nodes,
-    plan::{self, Basis},
+    Discovery, Metrics,
+    holding::{self, Deviations, Holding, Kinds, Listed},
+    nodes::Registration,
+    parts::Parts,
+    plan::Plan,
 };
-use crate::catalog::{Catalog, State};
-use std::sync::Arc;
+use crate::catalog::State;
 
-/// Time for a node to say something that it owes.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Quiet after a commit before it is sent, so that a burst is one delta.
-const DEBOUNCE: Duration = Duration::from_millis(20);
-/// Most resources that a node may say it holds.
-const MAX_HELD: usize = 2_000_000;
+const QUIET: Duration = Duration::from_millis(20);
+/// How long a burst is waited for at most.
+const MAX_BURST: Duration = Duration::from_millis(500);
 /// Largest resource, in bytes.
 const MAX_RESOURCE_BYTES: u64 = 1 << 20;
+/// How much longer than it was told to wait a node may stay after a goaway.
+const LEAVE_GRACE: Duration = Duration::from_secs(2);
 
-/// A session, once its node has said hello.
 pub(super) struct Session {
-    pub(super) catalog: Catalog,
-    pub(super) nodes: Nodes,
-    pub(super) control_plane_id: String,
-    pub(super) hello: Hello,
-    pub(super) incoming: Streaming<NodeMessage>,
-    pub(super) outgoing: mpsc::Sender<Result<ControlMessage, Status>>,
-    /// What it refused and has not been sent again: the digest cannot be foretold then.
-    pub(super) deviates: bool,
-    pub(super) nonce: u64,
+    discovery: Arc<Discovery>,
+    registration: Registration,
+    kinds: Kinds,
+    incoming: Streaming<NodeMessage>,
+    outgoing: mpsc::Sender<Result<ControlMessage, Status>>,
+    holding: Holding,
+    owed: Owed,
+    /// What it has refused, as last heard.
+    refused: Deviations,
+    /// Leave to be brought up from nothing or from a list, between the list and the delta.
+    admitted: Option<OwnedSemaphorePermit>,
+    deltas: u64,
+}
+
+/// What the node owes.
+enum Owed {
+    Nothing,
+    Ack(Flight),
+    List(Listed, Instant, OwnedSemaphorePermit),
+}
+
+/// A delta that has been sent.
+struct Flight {
+    nonce: String,
+    state: Arc<State>,
+    sent: Instant,
+    deadline: Instant,
+    /// Whether it is the answer to a list: a digest that does not fit even then is a defect.
+    listed: bool,
+    /// Given back when it is acknowledged.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Session {
+    pub(super) fn new(
+        discovery: Arc<Discovery>,
+        registration: Registration,
+        kinds: Kinds,
+        incoming: Streaming<NodeMessage>,
+        outgoing: mpsc::Sender<Result<ControlMessage, Status>>,
+    ) -> Self {
+        Self {
+            discovery,
+            registration,
+            kinds,
+            incoming,
+            outgoing,
+            holding: Holding::Nothing,
+            owed: Owed::Nothing,
+            refused: Deviations::new(),
+            admitted: None,
+            deltas: 0,
+        }
+    }
+
     /// Runs until either side ends it.
-    pub(super) async fn run(&mut self) -> Result<(), Status> {
-        let mut states = self.catalog.state.subscribe();
-        let state = Arc::clone(&states.borrow_and_update());
+    pub(super) async fn run(
+        &mut self,
+        resume: Option<Resume>,
+        (snapshots, shutdown): (Arc<Semaphore>, CancellationToken),
+    ) -> Result<(), Status> {
+        let mut states = self.discovery.catalog.state.subscribe();
+        self.welcome().await?;
+        self.resume(resume).await?;
+        let mut age = Box::pin(tokio::time::sleep(self.age()));
+        let mut leave: Option<Instant> = None;
+        loop {
+            let state = Arc::clone(&states.borrow_and_update());
+            self.offer(&state, &snapshots).await?;
+            let (idle, deadline) = (matches!(self.owed, Owed::Nothing), self.deadline());
+            tokio::select! {
+                message = self.incoming.message() => match message? {
+                    Some(message) => self.receive(message).await?,
+                    None => return Ok(()),
+                },
+                changed = states.changed(), if idle => {
+                    changed.map_err(|_| Status::unavailable("this control plane ends"))?;
+                    settle(&mut states).await;
+                }
+                () = until(deadline) => {
+                    return Err(Status::deadline_exceeded("no answer in time"));
+                }
+                () = shutdown.cancelled(), if leave.is_none() => {
+                    let spread = self.discovery.options.goaway_spread;
+                    leave = Some(self.goaway(spread, "this control plane ends").await?);
+                }
+                () = &mut age, if leave.is_none() => {
+                    leave = Some(self.goaway(Duration::ZERO, "time to spread over control planes").await?);
+                }
+                () = until(leave) => return Err(Status::unavailable("time to go")),
+            }
+        }
+    }
+
+    async fn welcome(&self) -> Result<(), Status> {
+        let head = self.discovery.catalog.present().head.clone();
         self.send(Control::Welcome(Welcome {
-            control_plane_id: self.control_plane_id.clone(),
-            epoch: state.head.epoch.clone(),
-            head_revision: state.head.revision,
+            control_plane_id: self.discovery.options.control_plane_id.clone(),
+            epoch: head.epoch,
+            head_revision: head.revision,
             max_resource_bytes: MAX_RESOURCE_BYTES,
         }))
-        .await?;
-        let mut basis = self.basis(&state).await?;
-        self.bring(&state, &mut basis).await?;
-        loop {
-            self.idle(&mut states).await?;
-            sleep(DEBOUNCE).await;
-            let next = Arc::clone(&states.borrow_and_update());
-            if next.head.epoch != state.head.epoch {
-                return Err(Status::aborted(
-                    "the database was restored; resume with what you hold",
-                ));
-            }
-            self.bring(&next, &mut basis).await?;
-        }
+        .await
     }
 
-    /// What the node holds.
-    async fn basis(&mut self, state: &State) -> Result<Basis, Status> {
-        let Some(resume) = self.hello.resume.take() else {
-            return Ok(Basis::Nothing);
+    /// Finds out whether what the node holds can be built on.
+    async fn resume(&mut self, resume: Option<Resume>) -> Result<(), Status> {
+        let Some(resume) = resume else {
+            return Ok(());
         };
-        self.deviates = !resume.deviations.is_empty();
-        match plan::resume(&self.catalog, state, &resume) {
-            Some(basis) => Ok(basis),
-            None => self.ask().await,
+        self.holding = Holding::Unknown;
+        let Ok(deviations) = holding::deviations(resume.deviations) else {
+            return Ok(());
+        };
+        self.refused.clone_from(&deviations);
+        let catalog = &self.discovery.catalog;
+        let from = crate::store::Head {
+            epoch: resume.epoch,
+            revision: resume.revision,
+        };
+        let ready = async {
+            // Another control plane may have told it of a commit that is not known here yet.
+            let state = match catalog.present() {
+                state if state.head.revision < from.revision => catalog.fresh().await?,
+                state => state,
+            };
+            catalog.read_back(&from).await?;
+            Ok::<_, crate::store::StoreError>(state)
+        };
+        let state = match ready.await {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the history; the node is asked what it holds");
+                return Ok(());
+            }
+        };
+        let Some(earlier) = catalog.between(&from, &state.head) else {
+            return Ok(());
+        };
+        let expected = holding::digest(&state, &self.kinds, &earlier, &deviations);
+        if resume.digest == expected.as_bytes() {
+            Metrics::add(&self.discovery.nodes.metrics().resumes, 1);
+            self.registration.applied(from.revision, &deviations);
+            self.holding = Holding::At(from, deviations);
+        }
+        Ok(())
+    }
+
+    /// Sends what the node lacks, if it lacks anything and owes nothing.
+    async fn offer(
+        &mut self,
+        state: &Arc<State>,
+        snapshots: &Arc<Semaphore>,
+    ) -> Result<(), Status> {
+        if !matches!(self.owed, Owed::Nothing) {
+            return Ok(());
+        }
+        match &self.holding {
+            Holding::At(head, _) | Holding::Stuck(head) if *head == state.head => {
+                if matches!(self.holding, Holding::At(..)) {
+                    self.registration.current();
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.registration.behind(self.withheld(state));
+        let plan = Plan::of(&self.discovery.catalog, state, &self.kinds, &self.holding);
+        let costly = !matches!(self.holding, Holding::At(..)) || plan.is_none();
+        let permit = if costly {
+            Some(self.admit(snapshots)?)
+        } else {
+            None
+        };
+        match (plan, permit) {
+            (Some(plan), permit) => self.send_delta(plan, permit).await,
+            (None, Some(permit)) => self.ask(permit).await,
+            (None, None) => Ok(()),
         }
     }
 
-    async fn ask(&mut self) -> Result<Basis, Status> {
+    fn admit(&mut self, snapshots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Status> {
+        if let Some(admitted) = self.admitted.take() {
+            return Ok(admitted);
+        }
+        Arc::clone(snapshots).try_acquire_owned().map_err(|_| {
+            Metrics::add(&self.discovery.nodes.metrics().refused, 1);
+            Status::resource_exhausted("too many nodes start at once; come back")
+        })
+    }
+
+    async fn ask(&mut self, permit: OwnedSemaphorePermit) -> Result<(), Status> {
+        Metrics::add(&self.discovery.nodes.metrics().lists, 1);
         self.send(Control::NeedHeld(NeedHeld {})).await?;
-        let mut held = BTreeMap::new();
-        loop {
-            match self.receive().await? {
-                Message::Held(part) => {
-                    for resource in part.resources {
-                        let kind: Option<Kind> = resource.kind.parse().ok();
-                        let version = Version::from_slice(&resource.version);
-                        if let (Some(kind), Some(version)) = (kind, version) {
-                            held.insert(Key::new(kind, resource.name), version);
-                        }
-                    }
-                    if held.len() > MAX_HELD {
-                        return Err(Status::resource_exhausted("too many resources held"));
-                    }
-                    if part.last {
-                        return Ok(Basis::Exactly(held));
-                    }
-                }
-                Message::Report(report) => self.nodes.reported(&self.hello.node_id, report),
-                Message::Hello(_) | Message::Ack(_) => {
-                    return Err(Status::invalid_argument("`held` is expected"));
-                }
-            }
-        }
+        let deadline = Instant::now() + self.discovery.limits.answer_timeout;
+        self.owed = Owed::List(Listed::default(), deadline, permit);
+        Ok(())
     }
 
-    /// Brings the node from the basis to a state, and waits for its answer.
-    async fn bring(&mut self, state: &State, basis: &mut Basis) -> Result<(), Status> {
-        let lacking = plan::delta(&self.catalog, state, basis, &self.hello.kinds);
-        let (upserts, removals) = match lacking {
-            Some(lacking) => lacking,
-            None => {
-                *basis = self.ask().await?;
-                plan::delta(&self.catalog, state, basis, &self.hello.kinds).unwrap_or_default()
-            }
-        };
-        for upsert in &upserts {
-            self.nodes
-                .forget_reject(&self.hello.node_id, &upsert.kind, &upsert.name);
-        }
-        for removal in &removals {
-            self.nodes
-                .forget_reject(&self.hello.node_id, &removal.kind, &removal.name);
-        }
-        self.nonce += 1;
-        let all = Kind::ALL
-            .iter()
-            .all(|kind| self.hello.kinds.iter().any(|it| it == kind.as_str()));
-        let foretold = all && !self.deviates;
-        let delta = Delta {
-            nonce: self.nonce.to_string(),
-            epoch: state.head.epoch.clone(),
-            from_revision: match basis {
-                Basis::Revision(revision) => *revision,
-                Basis::Nothing | Basis::Exactly(_) => 0,
-            },
-            to_revision: state.head.revision,
-            snapshot: matches!(basis, Basis::Nothing),
-            digest: if foretold {
-                state.digest.as_bytes().to_vec()
-            } else {
-                Vec::new()
-            },
-            ..Delta::default()
-        };
-        for part in plan::parts(&delta, upserts, removals) {
+    async fn send_delta(
+        &mut self,
+        mut plan: Plan,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), Status> {
+        self.deltas += 1;
+        let nonce = self.deltas.to_string();
+        let metrics = self.discovery.nodes.metrics();
+        Metrics::add(&metrics.deltas, 1);
+        Metrics::add(&metrics.snapshots, u64::from(plan.is_snapshot()));
+        let state = Arc::clone(&plan.state);
+        for part in Parts::of(&mut plan, &self.kinds, &nonce) {
+            let bytes: usize = part.upserts.iter().map(|it| it.body.len()).sum();
+            Metrics::add(&metrics.bytes, bytes as u64);
             self.send(Control::Delta(part)).await?;
         }
-        let ack = self.acknowledged(&delta.nonce).await?;
-        self.note(state, &ack)?;
-        *basis = Basis::Revision(state.head.revision);
+        let sent = Instant::now();
+        self.owed = Owed::Ack(Flight {
+            nonce,
+            state,
+            sent,
+            deadline: sent + self.discovery.limits.answer_timeout,
+            listed: matches!(self.holding, Holding::Listed(_)),
+            _permit: permit,
+        });
         Ok(())
     }
 
-    fn note(&mut self, state: &State, ack: &Ack) -> Result<(), Status> {
-        let id = &self.hello.node_id;
-        if ack.outcome == i32::from(Outcome::Rejected) {
-            return Err(Status::data_loss(
-                "the delta was refused whole; resume with what you hold",
-            ));
-        }
-        if !ack.rejects.is_empty() {
-            self.deviates = true;
-            for reject in &ack.rejects {
-                let resource = format!("{}/{}", reject.kind, reject.name);
-                tracing::warn!(node.id = %id, resource, field = reject.field, reason = reject.reason, "a node refused a resource");
-            }
-        } else if Digest::from_slice(&ack.digest) == Some(state.digest) {
-            self.deviates = false;
-        }
-        self.nodes.applied(id, state.head.revision, &ack.rejects);
-        Ok(())
+    /// Kinds that exist and the node does not understand.
+    fn withheld(&self, state: &State) -> Vec<String> {
+        let kinds = Kind::ALL.iter().filter(|kind| !self.kinds.contains(kind));
+        let kinds = kinds.filter(|kind| state.has_any(**kind));
+        kinds.map(ToString::to_string).collect()
     }
 
-    async fn acknowledged(&mut self, nonce: &str) -> Result<Ack, Status> {
-        loop {
-            match self.receive().await? {
-                Message::Ack(ack) if ack.nonce == nonce => return Ok(ack),
-                // Of an earlier delta, or of none: says nothing.
-                Message::Ack(_) => {}
-                Message::Report(report) => self.nodes.reported(&self.hello.node_id, report),
-                Message::Hello(_) | Message::Held(_) => {
-                    return Err(Status::invalid_argument("`ack` is expected"));
-                }
-            }
+    /// Tells the node when to come back: each at another time. Returns when it must be gone.
+    async fn goaway(&self, spread: Duration, reason: &str) -> Result<Instant, Status> {
+        let wait = rand::rng().random_range(Duration::ZERO..=spread);
+        self.send(Control::Goaway(Goaway {
+            reconnect_after_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
+            reason: reason.to_owned(),
+        }))
+        .await?;
+        Ok(Instant::now() + wait + LEAVE_GRACE)
+    }
+
+    const fn deadline(&self) -> Option<Instant> {
+        match &self.owed {
+            Owed::Nothing => None,
+            Owed::Ack(flight) => Some(flight.deadline),
+            Owed::List(_, deadline, _) => Some(*deadline),
         }
     }
 
-    /// Waits for the next state, and listens meanwhile.
-    async fn idle(&mut self, states: &mut watch::Receiver<Arc<State>>) -> Result<(), Status> {
-        loop {
-            tokio::select! {
-                changed = states.changed() => {
-                    return changed.map_err(|_| Status::unavailable("the control plane ends"));
-                }
-                message = self.incoming.message() => match message?.and_then(|it| it.message) {
-                    Some(Message::Report(report)) => self.nodes.reported(&self.hello.node_id, report),
-                    Some(Message::Ack(_)) => {}
-                    Some(_) => return Err(Status::invalid_argument("nothing was asked for")),
-                    None => return Err(Status::cancelled("the node has gone")),
-                }
-            }
-        }
-    }
-
-    async fn receive(&mut self) -> Result<Message, Status> {
-        let message = timeout(ANSWER_TIMEOUT, self.incoming.message()).await;
-        let message =
-            message.map_err(|_| Status::deadline_exceeded("no answer in 30 seconds"))??;
-        message
-            .ok_or_else(|| Status::cancelled("the node has gone"))?
-            .message
-            .ok_or_else(|| Status::invalid_argument("an empty message"))
+    fn age(&self) -> Duration {
+        let share = rand::rng().random_range(0.8..1.2);
+        self.discovery.limits.max_age.mul_f64(share)
     }
 
     async fn send(&self, message: Control) -> Result<(), Status> {
         let message = ControlMessage {
             message: Some(message),
         };
-        let sent = timeout(ANSWER_TIMEOUT, self.outgoing.send(Ok(message))).await;
-        match sent {
+        let sent = self.outgoing.send(Ok(message));
+        match timeout(self.discovery.limits.answer_timeout, sent).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(Status::cancelled("the node takes nothing")),
+            Ok(Err(_)) => Err(Status::cancelled("the node has gone")),
+            Err(_) => Err(Status::deadline_exceeded("the node takes nothing")),
         }
+    }
+}
+
+/// Waits for the end of a burst of commits.
+async fn settle(states: &mut watch::Receiver<Arc<State>>) {
+    let end = Instant::now() + MAX_BURST;
+    loop {
+        let quiet = (Instant::now() + QUIET).min(end);
+        states.mark_unchanged();
+        match timeout_at(quiet, states.changed()).await {
+            Ok(Ok(())) if Instant::now() < end => {}
+            _ => return,
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,36 +1,41 @@
 //! One stream, from hello to its end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gatewright_engine::live::{Change, Live, Reject};
 use gatewright_proto::{
-    Digest, Key, Kind, Version,
+    Kind,
     v1::{
-        self, Ack, Delta, Held, HeldVersion, Hello, NodeMessage, Outcome, Report, Resume,
+        self, Ack, Delta, Held, Hello, NodeMessage, Outcome, Report, Welcome,
         control_message::Message as Control, discovery_client::DiscoveryClient,
         node_message::Message,
     },
 };
-use tokio::{sync::mpsc, time::interval};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Streaming, transport::Channel};
+use tonic::Streaming;
 
-use super::{Endpoint, Follower};
+use super::{Endpoint, Follower, assembly::Assembly, holding::NotApplied};
 
 /// Messages that may wait to be sent.
 const MAX_WAITING: usize = 16;
 /// Largest message from a control plane.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
-/// Most resources of one delta.
-const MAX_DELTA_RESOURCES: usize = 2_000_000;
 /// Resources in one part of `held`.
-const HELD_PART: usize = 10_000;
+const HELD_PART: usize = 5_000;
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+/// Time for a control plane to be connected to and to welcome.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a message to be taken.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a stream ended.
+#[derive(Debug)]
 pub(super) enum End {
-    /// The control plane asked for it: come back after this time.
-    Goaway(Duration),
+    /// The control plane asked for it, and it is time to go.
+    Goaway,
     /// Otherwise.
     Failed(String),
 }
@@ -41,70 +46,83 @@ impl From<tonic::Status> for End {
     }
 }
 
+/// A stream on which the node has been welcomed.
 pub(super) struct Session<'f> {
-    follower: &'f mut Follower,
+    follower: &'f Follower,
     outgoing: mpsc::Sender<NodeMessage>,
-    /// Parts of a delta that is not complete.
-    parts: Vec<Delta>,
+    incoming: Streaming<v1::ControlMessage>,
+    assembly: Assembly,
 }
 
 impl<'f> Session<'f> {
-    pub(super) async fn run(
-        follower: &'f mut Follower,
-        channel: Channel,
-        endpoint: &Endpoint,
-    ) -> End {
-        let (outgoing, messages) = mpsc::channel(MAX_WAITING);
-        let mut session = Self {
-            follower,
-            outgoing,
-            parts: Vec::new(),
-        };
-        let hello = session.hello();
-        if session.send(Message::Hello(hello)).await.is_err() {
-            return End::Failed("cannot say hello".to_owned());
-        }
-        let mut client = DiscoveryClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let incoming = match client.stream(ReceiverStream::new(messages)).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => return status.into(),
-        };
-        tracing::info!(control_plane = %endpoint, "following the control plane");
-        session.listen(incoming).await
+    /// Connects and says hello.
+    pub(super) async fn open(follower: &'f Follower, endpoint: &Endpoint) -> Result<Self, End> {
+        let opened = timeout(WELCOME_TIMEOUT, Self::connect(follower, endpoint)).await;
+        let (session, welcome) =
+            opened.map_err(|_| End::Failed("no welcome in time".to_owned()))??;
+        tracing::info!(control_plane = %endpoint, id = welcome.control_plane_id, "following the control plane");
+        Ok(session)
     }
 
-    async fn listen(&mut self, mut incoming: Streaming<v1::ControlMessage>) -> End {
+    async fn connect(follower: &'f Follower, endpoint: &Endpoint) -> Result<(Self, Welcome), End> {
+        let channel = endpoint.open().await.map_err(End::Failed)?;
+        let (outgoing, messages) = mpsc::channel(MAX_WAITING);
+        send(&outgoing, Message::Hello(hello(follower))).await?;
+        let mut client = DiscoveryClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let mut incoming = client
+            .stream(ReceiverStream::new(messages))
+            .await?
+            .into_inner();
+        let first = incoming.message().await?.and_then(|it| it.message);
+        let Some(Control::Welcome(welcome)) = first else {
+            return Err(End::Failed("it does not begin with a welcome".to_owned()));
+        };
+        let session = Self {
+            follower,
+            outgoing,
+            incoming,
+            assembly: Assembly::default(),
+        };
+        Ok((session, welcome))
+    }
+
+    /// Follows until it ends.
+    pub(super) async fn listen(&mut self) -> End {
         let mut reports = interval(REPORT_INTERVAL);
+        reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut leave: Option<Instant> = None;
         loop {
             let message = tokio::select! {
-                message = incoming.message() => message,
+                message = self.incoming.message() => message,
                 _ = reports.tick() => {
-                    let report = self.report();
-                    match self.send(Message::Report(report)).await {
-                        Ok(()) => continue,
-                        Err(end) => return end,
+                    if let Err(end) = self.send(Message::Report(report(self.follower))).await {
+                        return end;
                     }
+                    continue;
                 }
+                () = until(leave) => return End::Goaway,
             };
-            let message = match message {
-                Ok(Some(message)) => message.message,
-                Ok(None) => return End::Failed("the control plane has gone".to_owned()),
-                Err(status) => return status.into(),
+            let message = match (message, leave) {
+                (Ok(Some(message)), _) => message.message,
+                // Others were told to come back at other times.
+                (_, Some(leave)) => {
+                    sleep_until(leave).await;
+                    return End::Goaway;
+                }
+                (Ok(None), None) => return End::Failed("the control plane has gone".to_owned()),
+                (Err(status), None) => return status.into(),
             };
             let handled = match message {
-                Some(Control::Welcome(_)) => {
-                    self.follower.telemetry.metrics.connected.set(1);
-                    Ok(())
-                }
                 Some(Control::Delta(part)) => self.part(part).await,
                 Some(Control::NeedHeld(_)) => self.say_held().await,
                 Some(Control::Goaway(goaway)) => {
                     tracing::info!(reason = goaway.reason, "asked to reconnect");
                     let after = Duration::from_millis(u64::from(goaway.reconnect_after_ms));
-                    return End::Goaway(after);
+                    leave.get_or_insert(Instant::now() + after);
+                    Ok(())
                 }
-                // Of a newer control plane.
-                None => Ok(()),
+                // Of a newer control plane, or said already.
+                Some(Control::Welcome(_)) | None => Ok(()),
             };
             if let Err(end) = handled {
                 return end;
@@ -112,56 +130,12 @@ impl<'f> Session<'f> {
         }
     }
 
-    fn hello(&self) -> Hello {
-        let identity = &self.follower.identity;
-        Hello {
-            node_id: identity.node_id.clone(),
-            boot_id: identity.boot_id.clone(),
-            group: identity.group.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            kinds: Kind::ALL.iter().map(ToString::to_string).collect(),
-            resume: self.resume(),
-            listeners: identity.listeners.clone(),
-        }
-    }
-
-    fn resume(&self) -> Option<Resume> {
-        let live = self.follower.live.as_ref()?;
-        if self.follower.epoch.is_empty() {
-            return None;
-        }
-        let deviation = |it: gatewright_engine::live::Deviation| v1::Deviation {
-            kind: it.key.kind.to_string(),
-            name: it.key.name,
-            held_version: it
-                .held
-                .map_or_else(Vec::new, |version| version.as_bytes().to_vec()),
-            refused_version: it.refused.as_bytes().to_vec(),
-        };
-        let digest = match self.follower.trusted {
-            true => live.set.digest().as_bytes().to_vec(),
-            // Fits nothing, so that the control plane asks for everything that is held.
-            false => Vec::new(),
-        };
-        Some(Resume {
-            epoch: self.follower.epoch.clone(),
-            revision: live.revision,
-            digest,
-            deviations: live.deviations().into_iter().map(deviation).collect(),
-        })
-    }
-
     async fn say_held(&self) -> Result<(), End> {
-        let Some(live) = &self.follower.live else {
-            return Ok(());
+        let mut rows = {
+            let mut holding = self.follower.holding.lock();
+            holding.distrust();
+            holding.list()
         };
-        let row = |(key, held): (&Key, &gatewright_engine::Held)| HeldVersion {
-            kind: key.kind.to_string(),
-            name: key.name.clone(),
-            version: held.version.as_bytes().to_vec(),
-        };
-        // A refused version does not count as held, or it would never come again.
-        let mut rows: Vec<HeldVersion> = live.set.held.iter().map(row).collect();
         while rows.len() > HELD_PART {
             let rest = rows.split_off(HELD_PART);
             let part = Held {
@@ -179,173 +153,119 @@ impl<'f> Session<'f> {
     }
 
     async fn part(&mut self, part: Delta) -> Result<(), End> {
-        let follows = self
-            .parts
-            .last()
-            .is_none_or(|last| last.nonce == part.nonce && last.part + 1 == part.part);
-        if !follows || (self.parts.is_empty() && part.part != 0) {
-            return Err(End::Failed("a part of a delta is missing".to_owned()));
+        let taken = self.assembly.take(part);
+        match taken.map_err(|error| End::Failed(error.to_string()))? {
+            Some(delta) => self.apply(delta).await,
+            None => Ok(()),
         }
-        let last = part.last;
-        self.parts.push(part);
-        let resources: usize = self
-            .parts
-            .iter()
-            .map(|part| part.upserts.len() + part.removals.len())
-            .sum();
-        if resources > MAX_DELTA_RESOURCES {
-            return Err(End::Failed("a delta of too many resources".to_owned()));
-        }
-        if last { self.apply().await } else { Ok(()) }
     }
 
     /// Applies a complete delta, publishes and keeps the result, and acknowledges it.
-    async fn apply(&mut self) -> Result<(), End> {
-        let parts = std::mem::take(&mut self.parts);
-        let Some(last) = parts.last() else {
-            return Ok(());
-        };
-        let (nonce, revision, epoch, digest) = (
-            last.nonce.clone(),
-            last.to_revision,
-            last.epoch.clone(),
-            Digest::from_slice(&last.digest),
-        );
-        let began = Instant::now();
-        let mut live = self
-            .follower
-            .live
-            .take()
-            .ok_or_else(|| End::Failed("not ready".to_owned()))?;
-        // Compiling many routes takes a while: not on the threads that serve status and streams.
-        let applied = tokio::task::spawn_blocking(move || {
-            let rejects = live.apply(change(parts));
-            (live, rejects)
-        });
-        let (live, rejects) = match applied.await {
-            Ok(applied) => applied,
-            Err(error) => {
-                self.follower.live =
-                    Some(Live::new(gatewright_engine::plugin::Registry::default()));
-                self.follower.restore();
-                return Err(End::Failed(format!("compiling failed: {error}")));
+    async fn apply(&self, delta: Delta) -> Result<(), End> {
+        let (nonce, revision) = (delta.nonce.clone(), delta.to_revision);
+        let ack = match self.compile(delta).await? {
+            Ok(ack) => ack,
+            Err(NotApplied::Broken(reason)) => {
+                tracing::error!(revision, reason, "refused all of a delta; serving on");
+                self.follower.status.rejected();
+                return self
+                    .send(Message::Ack(rejected(nonce, revision, reason)))
+                    .await;
+            }
+            Err(NotApplied::DoesNotFit) => {
+                self.follower.holding.lock().distrust();
+                return Err(End::Failed(
+                    "a delta does not fit what is held; asking for the difference".to_owned(),
+                ));
             }
         };
-        self.follower.epoch = epoch;
-        self.follower.live = Some(live);
         self.follower.publish();
-        self.keep();
-        self.acknowledge(nonce, revision, &rejects, (began, digest))
-            .await
-    }
-
-    fn keep(&self) {
-        if let Some(live) = &self.follower.live
-            && let Err(error) = self.follower.cache.keep(&self.follower.epoch, live)
-        {
-            tracing::error!(%error, "cannot keep the configuration on disk; this node will not start without a control plane");
-        }
-    }
-
-    async fn acknowledge(
-        &mut self,
-        nonce: String,
-        revision: u64,
-        rejects: &[Reject],
-        (began, expected): (Instant, Option<Digest>),
-    ) -> Result<(), End> {
-        let Some(live) = &self.follower.live else {
-            return Ok(());
-        };
-        let digest = live.set.digest();
-        let outcome = if rejects.is_empty() {
-            Outcome::Applied
-        } else {
-            Outcome::Partial
-        };
-        let ack = Ack {
-            nonce,
-            revision,
-            outcome: outcome.into(),
-            rejects: rejects.iter().flat_map(rows).collect(),
-            compile_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-            digest: digest.as_bytes().to_vec(),
-        };
-        self.follower.trusted = rejects
-            .is_empty()
-            .then_some(expected)
-            .flatten()
-            .is_none_or(|it| it == digest);
-        self.send(Message::Ack(ack)).await?;
-        if !self.follower.trusted {
-            return Err(End::Failed(
-                "the digest does not fit what is held; asking for the difference".to_owned(),
-            ));
-        }
+        self.follower.status.applied(ack.compile_us);
         tracing::info!(
             revision,
-            rejects = rejects.len(),
+            refused = ack.deviations.len(),
             "published revision {revision}"
         );
+        // Before it is acknowledged: what a control plane believes to be held survives a restart.
+        self.keep().await?;
+        self.send(Message::Ack(ack)).await
+    }
+
+    /// Compiling many routes takes a while: not on the threads that serve status and streams.
+    async fn compile(&self, delta: Delta) -> Result<Result<Ack, NotApplied>, End> {
+        let holding = self.follower.holding.clone();
+        let applied = tokio::task::spawn_blocking(move || holding.lock().apply(delta));
+        applied
+            .await
+            .map_err(|error| End::Failed(format!("applying failed: {error}")))
+    }
+
+    async fn keep(&self) -> Result<(), End> {
+        let (holding, cache) = (self.follower.holding.clone(), self.follower.cache.clone());
+        let kept = tokio::task::spawn_blocking(move || holding.lock().keep(&cache));
+        let kept = kept
+            .await
+            .map_err(|error| End::Failed(format!("keeping failed: {error}")))?;
+        if let Err(error) = kept {
+            self.follower.status.unkept();
+            tracing::error!(%error, "cannot keep the configuration on disk; after a restart this node needs a control plane");
+        }
         Ok(())
     }
 
-    fn report(&self) -> Report {
-        let live = self.follower.live.as_ref();
-        let metrics = &self.follower.telemetry.metrics;
-        Report {
-            applied_revision: live.map_or(0, |live| live.revision),
-            digest: live.map_or_else(Vec::new, |live| live.set.digest().as_bytes().to_vec()),
-            uptime_seconds: self.follower.started.elapsed().as_secs(),
-            in_flight: u64::try_from(metrics.in_flight.get()).unwrap_or(0),
-            requests: metrics.answered.get(),
-        }
-    }
-
     async fn send(&self, message: Message) -> Result<(), End> {
-        let message = NodeMessage {
-            message: Some(message),
-        };
-        let sent = self.outgoing.send(message).await;
-        sent.map_err(|_| End::Failed("the control plane takes nothing".to_owned()))
+        send(&self.outgoing, message).await
     }
 }
 
-/// Puts the parts of a delta together.
-fn change(parts: Vec<Delta>) -> Change {
-    let mut change = Change::default();
-    for part in parts {
-        change.revision = part.to_revision;
-        change.snapshot = part.snapshot;
-        for removal in part.removals {
-            if let Ok(kind) = removal.kind.parse() {
-                change.removals.push(Key::new(kind, removal.name));
-            }
-        }
-        for update in part.upserts {
-            let Ok(kind) = update.kind.parse::<Kind>() else {
-                tracing::warn!(kind = update.kind, "a kind that this node does not know");
-                continue;
-            };
-            let resource = kind.decode(&update.body).ok();
-            let version = Version::from_slice(&update.version);
-            let version = version.unwrap_or_else(|| Version::of_bytes(&update.body));
-            change
-                .upserts
-                .push((Key::new(kind, update.name), version, resource));
-        }
+fn hello(follower: &Follower) -> Hello {
+    let identity = &follower.identity;
+    Hello {
+        node_id: identity.node_id.clone(),
+        boot_id: identity.boot_id.clone(),
+        group: identity.group.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kinds: Kind::ALL.iter().map(ToString::to_string).collect(),
+        resume: follower.holding.lock().resume(),
+        listeners: identity.listeners.clone(),
     }
-    change
 }
 
-fn rows(reject: &Reject) -> Vec<v1::Reject> {
-    let row = |error: &gatewright_engine::CompileError| v1::Reject {
-        kind: reject.key.kind.to_string(),
-        name: reject.key.name.clone(),
-        version: reject.version.as_bytes().to_vec(),
-        code: error.code.to_owned(),
-        field: error.field.clone(),
-        reason: error.reason.clone(),
+fn report(follower: &Follower) -> Report {
+    let metrics = &follower.telemetry.metrics;
+    let holding = follower.holding.lock();
+    Report {
+        applied_revision: holding.revision(),
+        digest: holding.digest().as_bytes().to_vec(),
+        uptime_seconds: follower.started.elapsed().as_secs(),
+        in_flight: u64::try_from(metrics.in_flight.get()).unwrap_or(0),
+        requests: metrics.answered.get(),
+    }
+}
+
+fn rejected(nonce: String, revision: u64, reason: String) -> Ack {
+    Ack {
+        nonce,
+        revision,
+        outcome: Outcome::Rejected.into(),
+        reason,
+        ..Ack::default()
+    }
+}
+
+async fn send(outgoing: &mpsc::Sender<NodeMessage>, message: Message) -> Result<(), End> {
+    let message = NodeMessage {
+        message: Some(message),
     };
-    reject.errors.iter().map(row).collect()
+    match timeout(SEND_TIMEOUT, outgoing.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(End::Failed("the control plane takes nothing".to_owned())),
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
 }

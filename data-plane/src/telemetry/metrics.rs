@@ -72,6 +72,8 @@ pub struct Metrics {
     started_at: Gauge,
     /// 1 while a control plane is followed.
     pub connected: Gauge,
+    /// Seconds since a control plane was last followed; 0 while one is.
+    pub config_staleness: Gauge,
     /// Exchanges that are over.
     pub answered: Counter,
 }
@@ -96,6 +98,7 @@ impl Metrics {
             refused: Gauge::default(),
             started_at: Gauge::default(),
             connected: Gauge::default(),
+            config_staleness: Gauge::default(),
             answered: Counter::default(),
         };
         metrics.started_at.set(now());
@@ -183,6 +186,11 @@ impl Metrics {
             "config_published_timestamp_seconds",
             "When that was published",
             self.published_at.clone(),
+        );
+        registry.register(
+            "config_staleness_seconds",
+            "Seconds since a control plane was last followed",
+            self.config_staleness.clone(),
         );
         registry.register(
             "config_refused_resources",

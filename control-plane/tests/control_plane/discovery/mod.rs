@@ -1,0 +1,7 @@
+//! The stream as a node sees it: scripted nodes on real sockets, a real store.
+
+mod model;
+mod plane;
+mod refusals;
+mod resume;
+mod sessions;
