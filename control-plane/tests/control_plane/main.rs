@@ -3,4 +3,5 @@
 // Clippy exempts only functions with #[test]; what they call is as much a test.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod store;

@@ -2,7 +2,7 @@
 //! real SQLite file.
 
 mod conformance;
-mod database;
+pub(crate) mod database;
 mod shared;
 mod sqlite;
 mod url;
