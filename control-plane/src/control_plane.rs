@@ -1,190 +1,223 @@
 //! One control plane: everything wired together.
 
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use tokio::{net::TcpListener, time::sleep};
+use secrecy::ExposeSecret as _;
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+use uuid::Uuid;
 
 use crate::{
-    api::{self, Api, InvalidToken, Tokens},
+    api::{self, Api, InvalidTokens, Tokens, serve::Serving},
     catalog::Catalog,
-    check::Checker,
-    discovery::{self, Nodes, Options},
+    discovery::{self, Nodes},
     settings::ControlSettings,
     store::{self, Store, StoreError, StoreSettings},
-    write::Writer,
+    tls::{self, TlsError},
 };
 
-/// How often old history is forgotten.
+/// How often old revisions are forgotten.
 const TRIM_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Time for tasks to end beyond what draining takes.
+const END_GRACE: Duration = Duration::from_secs(2);
+
+const MILLISECONDS_AN_HOUR: i64 = 3600 * 1000;
 
 /// A running control plane.
 #[derive(Debug)]
 pub struct ControlPlane {
-    /// Where the admin API listens.
+    /// Where the admin API is.
     pub admin: SocketAddr,
-    /// Where nodes connect.
+    /// Where nodes fetch the configuration.
     pub discovery: SocketAddr,
-    /// The nodes that are connected.
+    /// Who follows it.
     pub nodes: Nodes,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+    drain: Duration,
 }
 
 /// Why a control plane cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The setting of the admin token.
-    #[error(transparent)]
-    Token(#[from] InvalidToken),
-    /// Settings that exclude each other or would be unsafe.
+    /// Settings that do not go together.
     #[error("{0}")]
     Settings(String),
+    /// Tokens that cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] InvalidTokens),
+    /// Certificates that cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The database.
-    #[error("the database cannot be opened")]
+    #[error("cannot open the database")]
     Store(#[from] StoreError),
-    /// An address is taken, or a file cannot be read.
-    #[error("{what}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// Why it failed.
-        #[source]
-        source: std::io::Error,
-    },
+    /// An address is taken, or not of this machine.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+}
+
+impl StartError {
+    /// Whether it is the settings that are wrong, and starting again does not help.
+    pub const fn is_settings(&self) -> bool {
+        matches!(
+            self,
+            Self::Settings(_) | Self::Tokens(_) | Self::Tls(_) | Self::Store(StoreError::Url(_))
+        )
+    }
 }
 
 impl ControlPlane {
-    /// Starts it: opens and migrates the database, loads everything, then listens.
+    /// Starts it. It serves when this returns.
     ///
     /// # Errors
-    /// Settings that cannot be used, the database, an address that is taken.
+    /// Settings that cannot be used; a database that does not answer; an address that is taken.
     pub async fn start(settings: &ControlSettings) -> Result<Self, StartError> {
-        let tokens = Arc::new(Tokens::parse(&settings.admin_token)?);
-        let tls = tls(settings)?;
-        check_exposure(settings)?;
-        let store = store::open(&settings.database_url, &StoreSettings::default()).await?;
-        let catalog = Catalog::load(Arc::clone(&store)).await?;
-        let admin = bind(settings.admin_listen).await?;
-        let streams = bind(settings.discovery_listen).await?;
-        let address = |listener: &TcpListener| listener.local_addr().map_err(io("no address"));
-        let (shutdown, tasks, nodes) = (
-            CancellationToken::new(),
-            TaskTracker::new(),
-            Nodes::default(),
-        );
+        check_addresses(settings)?;
+        let tokens = Tokens::parse(&settings.admin_token)?;
+        let (admin_tls, discovery_tls) = (tls::of_admin(settings)?, tls::of_discovery(settings)?);
+        let url = settings.database_url.expose_secret();
+        let store = store::open(url, &StoreSettings::default()).await?;
+        let catalog = Catalog::load(store).await?;
+        let (admin_listener, admin) = listen(settings.admin_listen).await?;
+        let (discovery_listener, discovery) = listen(settings.discovery_listen).await?;
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let nodes = Nodes::default();
+        let api = Api::new(catalog.clone(), nodes.clone(), tokens);
+        let serving = Serving {
+            tls: admin_tls,
+            drain: Duration::from_millis(settings.drain_timeout_ms.into()),
+        };
         let control_plane = Self {
-            admin: address(&admin)?,
-            discovery: address(&streams)?,
+            admin,
+            discovery,
             nodes: nodes.clone(),
             shutdown: shutdown.clone(),
-            tasks: tasks.clone(),
+            tasks,
+            drain: serving.drain,
         };
-        let options = Options {
-            control_plane_id: format!("{}", control_plane.discovery),
-            goaway_spread: Duration::from_millis(settings.goaway_spread_ms),
-            tls,
+        let id = settings.control_plane_id.clone();
+        let options = discovery::Options {
+            control_plane_id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
+            goaway_spread: Duration::from_millis(settings.goaway_spread_ms.into()),
+            tls: discovery_tls,
         };
+        let keep = Keep::of(settings);
+        let tasks = &control_plane.tasks;
         tasks.spawn(catalog.clone().follow(shutdown.clone()));
-        tasks.spawn(trim(store, settings.clone(), shutdown.clone()));
-        let served = discovery::serve(
-            streams,
-            options,
-            catalog.clone(),
-            nodes.clone(),
+        tasks.spawn(trim(catalog.store.clone(), keep, shutdown.clone()));
+        let router = api::router(api);
+        tasks.spawn(api::serve::serve(
+            admin_listener,
+            serving,
+            router,
             shutdown.clone(),
-        );
-        tasks.spawn(async {
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the stream to the nodes failed");
-            }
-        });
-        let checker = Arc::new(Checker::default());
-        let api = Api {
-            writer: Arc::new(Writer::new(catalog.clone(), Arc::clone(&checker))),
-            catalog,
-            checker,
-            nodes,
-            tokens,
-        };
+        ));
         tasks.spawn(async move {
-            let served = axum::serve(admin, api::router(api));
-            if let Err(error) = served
-                .with_graceful_shutdown(shutdown.cancelled_owned())
-                .await
-            {
-                tracing::error!(%error, "the admin API failed");
+            let ended = discovery::serve(
+                discovery_listener,
+                options,
+                catalog,
+                nodes,
+                shutdown.clone(),
+            );
+            if let Err(error) = ended.await {
+                tracing::error!(%error, "the stream to the nodes failed; this control plane ends");
             }
+            // Without it nodes are better off at another control plane.
+            shutdown.cancel();
         });
+        tracing::info!(%admin, %discovery, "the control plane has started");
         Ok(control_plane)
     }
 
-    /// Ends it: nodes are told when to come back elsewhere, requests in flight are answered.
+    /// Returns when it ends by itself, because the stream to the nodes failed.
+    pub async fn ended(&self) {
+        self.shutdown.cancelled().await;
+    }
+
+    /// Ends it: nodes are told to come back elsewhere, requests in flight are answered.
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.tasks.close();
-        // Clients may keep connections open for longer than anybody wants to wait.
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
+        if timeout(self.drain + END_GRACE, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("tasks of the control plane did not end in time");
+        }
     }
 }
 
-fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
-    let what = what.into();
-    move |source| StartError::Io { what, source }
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(io(format!("cannot listen on {address}")))
-}
-
-/// Nothing that is meant for this machine listens beyond it by accident.
-fn check_exposure(settings: &ControlSettings) -> Result<(), StartError> {
-    if !settings.admin_listen.ip().is_loopback() && !settings.admin_insecure {
-        let message = format!(
-            "the admin API is plain HTTP and would listen on {}; put TLS in front and say --admin-insecure",
+/// Plain text only where nobody else listens in, or where it was asked for.
+fn check_addresses(settings: &ControlSettings) -> Result<(), StartError> {
+    let plain = |address: SocketAddr, tls: bool, allowed: bool| {
+        !tls && !allowed && !address.ip().is_loopback()
+    };
+    let admin_tls = settings.admin_cert.is_some();
+    if plain(settings.admin_listen, admin_tls, settings.admin_insecure) {
+        return Err(StartError::Settings(format!(
+            "the admin API on {} needs --admin-cert and --admin-key, or --admin-insecure",
             settings.admin_listen
-        );
-        return Err(StartError::Settings(message));
+        )));
     }
-    let plain = settings.discovery_cert.is_none();
-    if plain && !settings.discovery_listen.ip().is_loopback() && !settings.discovery_insecure {
-        let message = format!(
-            "nodes would connect in plain text on {}; give --discovery-cert, or allow it with --discovery-insecure",
-            settings.discovery_listen
-        );
-        return Err(StartError::Settings(message));
+    let (address, insecure) = (settings.discovery_listen, settings.discovery_insecure);
+    if plain(address, settings.discovery_cert.is_some(), insecure) {
+        return Err(StartError::Settings(format!(
+            "the stream to the nodes on {address} needs --discovery-cert, --discovery-key and \
+             --discovery-ca, or --discovery-insecure"
+        )));
+    }
+    let pairs = [
+        (&settings.admin_cert, &settings.admin_key),
+        (&settings.discovery_cert, &settings.discovery_key),
+        (&settings.discovery_cert, &settings.discovery_ca),
+    ];
+    if pairs
+        .iter()
+        .any(|(one, other)| one.is_some() != other.is_some())
+    {
+        let message = "a certificate needs its key, and that of the stream the nodes' authorities";
+        return Err(StartError::Settings(message.to_owned()));
     }
     Ok(())
 }
 
-fn tls(settings: &ControlSettings) -> Result<Option<ServerTlsConfig>, StartError> {
-    let (Some(certificate), Some(key)) = (&settings.discovery_cert, &settings.discovery_key) else {
-        return Ok(None);
-    };
-    let read =
-        |path: &PathBuf| fs::read(path).map_err(io(format!("cannot read `{}`", path.display())));
-    let mut tls =
-        ServerTlsConfig::new().identity(Identity::from_pem(read(certificate)?, read(key)?));
-    if let Some(authorities) = &settings.discovery_ca {
-        tls = tls.client_ca_root(Certificate::from_pem(read(authorities)?));
-    }
-    Ok(Some(tls))
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|error| StartError::Listen(address, error))?;
+    let bound = listener.local_addr();
+    let bound = bound.map_err(|error| StartError::Listen(address, error))?;
+    Ok((listener, bound))
 }
 
-async fn trim(store: Arc<dyn Store>, settings: ControlSettings, shutdown: CancellationToken) {
-    let keep_ms = i64::from(settings.history_hours) * 3_600_000;
+/// How much history is kept.
+#[derive(Clone, Copy)]
+struct Keep {
+    milliseconds: i64,
+    revisions: u64,
+}
+
+impl Keep {
+    fn of(settings: &ControlSettings) -> Self {
+        Self {
+            milliseconds: i64::from(settings.history_hours) * MILLISECONDS_AN_HOUR,
+            revisions: settings.history_revisions,
+        }
+    }
+}
+
+async fn trim(store: std::sync::Arc<dyn Store>, keep: Keep, shutdown: CancellationToken) {
     loop {
         tokio::select! {
-            () = sleep(TRIM_INTERVAL) => {}
+            () = tokio::time::sleep(TRIM_INTERVAL) => {}
             () = shutdown.cancelled() => return,
         }
-        match store.trim(keep_ms, settings.history_revisions).await {
+        match store.trim(keep.milliseconds, keep.revisions).await {
             Ok(0) => {}
-            Ok(revisions) => tracing::info!(revisions, "forgot old history"),
-            Err(error) => tracing::warn!(%error, "cannot forget old history"),
+            Ok(revisions) => tracing::info!(revisions, "forgot {revisions} old revisions"),
+            Err(error) => tracing::warn!(%error, "cannot forget old revisions"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From JSON to a resource, with every mistake found on the way: where it is, and what was meant.
 
+use gatewright_engine::plugin::nearest;
 use gatewright_proto::{Key, Kind, Resource};
 use serde_json::Value;
 use serde_path_to_error::{Deserializer, Path, Segment, Track};
@@ -8,9 +9,6 @@ use crate::write::Mistake;
 
 /// Most mistakes reported for one resource.
 const MAX_MISTAKES: usize = 64;
-
-/// How alike two names must be for the one to be offered for the other, 0 to 1.
-const MIN_LIKENESS: f64 = 0.75;
 
 /// A resource as read, and what was wrong with its JSON.
 #[derive(Debug)]
@@ -49,8 +47,8 @@ pub fn read(kind: Kind, mut json: Value, place: &str) -> Reading {
         let path = track.path();
         let field = field(&path);
         // What holds a field that was taken out may be incomplete now; that is no second mistake.
-        let follows = |earlier: &Mistake| earlier.field.starts_with(&field);
-        if mistakes.is_empty() || field != "." && !mistakes.iter().any(follows) {
+        let follows = |earlier: &Mistake| is_within(&earlier.field, &field);
+        if !mistakes.iter().any(follows) {
             mistakes.push(explain(&resource, field, &error));
         }
         if !take_out(&mut json, &path) {
@@ -75,6 +73,12 @@ fn name_of(kind: Kind, json: &Value) -> Result<Key, Mistake> {
         Ok(()) => Ok(Key::new(kind, name)),
         Err(error) => Err(Mistake::invalid("", "name", error.to_string())),
     }
+}
+
+/// Whether a path is another one or leads further.
+fn is_within(path: &str, outer: &str) -> bool {
+    let rest = path.strip_prefix(outer);
+    rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn field(path: &Path) -> String {
@@ -104,16 +108,10 @@ fn explain(resource: &str, field: String, error: &str) -> Mistake {
 
 /// What to write instead of a name that is not known, to be put after it in a sentence.
 pub fn instead(wrong: &str, known: &[&str]) -> String {
-    let likeness = |name: &&str| strsim::jaro_winkler(wrong, name);
-    let nearest = known
-        .iter()
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    match nearest {
-        Some(nearest) if likeness(nearest) >= MIN_LIKENESS => {
-            format!("; did you mean `{nearest}`?")
-        }
-        Some(_) => format!("; known are `{}`", known.join("`, `")),
-        None => String::new(),
+    match nearest(wrong, known.iter().copied()) {
+        Some(nearest) => format!("; did you mean `{nearest}`?"),
+        None if known.is_empty() => String::new(),
+        None => format!("; known are `{}`", known.join("`, `")),
     }
 }
 

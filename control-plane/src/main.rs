@@ -1,86 +1,120 @@
 //! `gatewright-control-plane`: one control plane.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
+    io::{IsTerminal as _, Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     process::ExitCode,
     time::Duration,
 };
 
-use anyhow::Context as _;
-use clap::Parser;
-use gatewright_control_plane::{ControlPlane, ControlSettings};
+use anyhow::{Context as _, bail};
+use clap::{Parser, ValueEnum};
+use gatewright_control_plane::{ControlPlane, ControlSettings, StartError};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Keeps the configuration, offers the admin API, and streams it to the nodes.
+/// Time for the health check.
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Keeps the configuration of a fleet of gateways: admin API and stream to the nodes.
 #[derive(Parser)]
 #[command(name = "gatewright-control-plane", version)]
-struct Arguments {
+struct Command {
     #[command(flatten)]
     settings: ControlSettings,
-    /// Asks the one that runs here whether it is ready, and ends with 0 or 1.
+    /// What is logged: `error`, `warn`, `info`, `debug`, or by module.
+    #[arg(long, env = "GATEWRIGHT_LOG", default_value = "info")]
+    log: String,
+    /// How it is logged. Default: text on a terminal, JSON elsewhere.
+    #[arg(long, env = "GATEWRIGHT_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Asks the control plane that runs with these settings whether it is ready, and ends.
     #[arg(long)]
     health_check: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    if arguments.health_check {
-        return health(arguments.settings.admin_listen.port());
-    }
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
-        )
-        .init();
-    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    debug_assert!(installed.is_ok(), "nothing has been installed before");
-    match run(&arguments.settings) {
+    let command = Command::parse();
+    let done = if command.health_check {
+        health_check(&command.settings)
+    } else {
+        run(&command)
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
+            let _ = writeln!(std::io::stderr(), "gatewright-control-plane: {error:#}");
+            let settings = error.downcast_ref::<StartError>();
+            ExitCode::from(if settings.is_some_and(StartError::is_settings) {
+                2
+            } else {
+                1
+            })
         }
     }
 }
 
-fn run(settings: &ControlSettings) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let control_plane = ControlPlane::start(settings).await?;
-        tracing::info!("admin API on http://{}", control_plane.admin);
-        tracing::info!("nodes connect to {}", control_plane.discovery);
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        tracing::info!("ending");
-        control_plane.stop().await;
-        Ok(())
-    })
-}
-
-/// For containers, which have no HTTP client.
-fn health(port: u16) -> ExitCode {
-    let ask = || -> std::io::Result<bool> {
-        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        let mut socket = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-        socket.set_read_timeout(Some(Duration::from_secs(2)))?;
-        socket
-            .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = [0; 12];
-        socket.read_exact(&mut answer)?;
-        Ok(&answer[9..] == b"200")
+#[tokio::main]
+async fn run(command: &Command) -> anyhow::Result<()> {
+    log(command)?;
+    // Nobody else has installed one in this process.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let control_plane = ControlPlane::start(&command.settings).await?;
+    let ended = tokio::select! {
+        () = control_plane.ended() => true,
+        _ = terminate.recv() => false,
+        _ = tokio::signal::ctrl_c() => false,
     };
-    match ask() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) | Err(_) => ExitCode::FAILURE,
+    control_plane.stop().await;
+    if ended {
+        bail!("the stream to the nodes failed");
     }
+    Ok(())
+}
+
+fn log(command: &Command) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&command.log).context("`--log` is not a filter")?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let default = match std::io::stderr().is_terminal() {
+        true => LogFormat::Text,
+        false => LogFormat::Json,
+    };
+    match command.log_format.unwrap_or(default) {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// Asks for `/readyz`; in TLS, whose names it cannot know, only whether anyone listens.
+fn health_check(settings: &ControlSettings) -> anyhow::Result<()> {
+    let mut address: SocketAddr = settings.admin_listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    let connect = TcpStream::connect_timeout(&address, HEALTH_CHECK_TIMEOUT);
+    let mut stream = connect.with_context(|| format!("nobody listens on {address}"))?;
+    if settings.admin_cert.is_some() {
+        return Ok(());
+    }
+    stream.set_read_timeout(Some(HEALTH_CHECK_TIMEOUT))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).context("no answer")?;
+    if &status[9..] != b"200" {
+        bail!("not ready: {}", String::from_utf8_lossy(&status));
+    }
+    Ok(())
 }

@@ -1,41 +1,48 @@
 //! Every flag and environment variable of a control plane.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
+use secrecy::SecretString;
 
 /// Settings of a control plane. Flags go before variables.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Debug)]
 pub struct ControlSettings {
-    /// The database: `postgres://user:password@host/name`, or `sqlite:PATH`, created when missing.
-    #[arg(long, env = "GATEWRIGHT_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
-    /// Bearer tokens of the admin API, as `token` or `name=token`, separated by commas. 16 characters at least.
-    #[arg(long, env = "GATEWRIGHT_ADMIN_TOKEN", hide_env_values = true)]
-    pub admin_token: String,
-    /// Where the admin API listens.
+    /// The database: `postgres://...`, or `sqlite:PATH`, a file that is created when missing.
+    #[arg(long, env = "GATEWRIGHT_DATABASE_URL", hide_env_values = true, value_parser = secret)]
+    pub database_url: SecretString,
+    /// Where the admin API, its documentation and metrics are.
     #[arg(
         long,
         env = "GATEWRIGHT_ADMIN_LISTEN",
         default_value = "127.0.0.1:9080"
     )]
     pub admin_listen: SocketAddr,
-    /// Allows the admin API, which is plain HTTP, to listen beyond this machine: behind a proxy that
-    /// speaks TLS, or on a private network.
+    /// Tokens that the admin API accepts, separated by commas: `TOKEN`, or `NAME=TOKEN` for a name in
+    /// the history. At least 16 characters each. Better as a variable: flags can be seen by others.
+    #[arg(long, env = "GATEWRIGHT_ADMIN_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub admin_token: SecretString,
+    /// Allows the admin API in plain text on an address that is not of this machine alone.
     #[arg(long, env = "GATEWRIGHT_ADMIN_INSECURE")]
     pub admin_insecure: bool,
-    /// Where nodes connect.
+    /// PEM of the admin API's certificate and its chain. Without it, plain text.
+    #[arg(long, env = "GATEWRIGHT_ADMIN_CERT", requires = "admin_key")]
+    pub admin_cert: Option<PathBuf>,
+    /// PEM of its private key.
+    #[arg(long, env = "GATEWRIGHT_ADMIN_KEY", requires = "admin_cert")]
+    pub admin_key: Option<PathBuf>,
+    /// Where nodes fetch the configuration.
     #[arg(
         long,
         env = "GATEWRIGHT_DISCOVERY_LISTEN",
         default_value = "127.0.0.1:9090"
     )]
     pub discovery_listen: SocketAddr,
-    /// Allows plain text to nodes beyond this machine.
+    /// Allows the stream to the nodes in plain text on an address that is not of this machine alone.
     #[arg(long, env = "GATEWRIGHT_DISCOVERY_INSECURE")]
     pub discovery_insecure: bool,
-    /// PEM of the certificate towards nodes.
-    #[arg(long, env = "GATEWRIGHT_DISCOVERY_CERT", requires = "discovery_key")]
+    /// PEM of the certificate shown to nodes, and its chain. Without it, plain text.
+    #[arg(long, env = "GATEWRIGHT_DISCOVERY_CERT", requires_all = ["discovery_key", "discovery_ca"])]
     pub discovery_cert: Option<PathBuf>,
     /// PEM of its private key.
     #[arg(long, env = "GATEWRIGHT_DISCOVERY_KEY", requires = "discovery_cert")]
@@ -43,13 +50,35 @@ pub struct ControlSettings {
     /// PEM of the authorities that nodes' certificates are checked against.
     #[arg(long, env = "GATEWRIGHT_DISCOVERY_CA", requires = "discovery_cert")]
     pub discovery_ca: Option<PathBuf>,
-    /// Over how long nodes come back to another control plane when this one ends, in milliseconds.
-    #[arg(long, env = "GATEWRIGHT_GOAWAY_SPREAD_MS", default_value_t = 5_000)]
-    pub goaway_spread_ms: u64,
-    /// How long history is kept at least, in hours; and the newest revisions below.
+    /// Name of this control plane, unique in the fleet. Default: a random one at every start.
+    #[arg(long, env = "GATEWRIGHT_CONTROL_PLANE_ID")]
+    pub control_plane_id: Option<String>,
+    /// How long history is kept, in hours; the newest revisions, below, are kept in any case.
     #[arg(long, env = "GATEWRIGHT_HISTORY_HOURS", default_value_t = 24 * 30)]
     pub history_hours: u32,
     /// How many of the newest revisions are kept, however old.
     #[arg(long, env = "GATEWRIGHT_HISTORY_REVISIONS", default_value_t = 100_000)]
     pub history_revisions: u64,
+    /// Over how long nodes come back when this control plane ends, in milliseconds.
+    #[arg(
+        long,
+        env = "GATEWRIGHT_GOAWAY_SPREAD_MS",
+        default_value_t = 5000,
+        value_parser = clap::value_parser!(u32).range(0..=600_000)
+    )]
+    pub goaway_spread_ms: u32,
+    /// Time for requests in flight to end after SIGTERM, in milliseconds.
+    #[arg(
+        long,
+        env = "GATEWRIGHT_DRAIN_TIMEOUT_MS",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(0..=600_000)
+    )]
+    pub drain_timeout_ms: u32,
+}
+
+// Clap's parsers are functions of this form.
+#[allow(clippy::unnecessary_wraps)]
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.into())
 }

@@ -1,34 +1,37 @@
-//! The plugins that a route's requests run through, in order.
+//! The effective plugin chain of a route: what runs, in which order, and why.
+
+use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
+    response::{IntoResponse, Response},
 };
 use gatewright_proto::{Key, Kind};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Api, error::ApiError};
+use super::{Api, ApiError, commit::revision_header, path::Path, resource::find};
 
-pub(super) async fn of_route(
+/// `GET /v1/routes/{name}/chain`
+pub(super) async fn show(
     State(api): State<Api>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    let key = Key::new(Kind::Route, name);
+) -> Result<Response, ApiError> {
     let state = api.catalog.fresh().await?;
-    if !state.entries.contains_key(&key) {
-        return Err(ApiError::NotFound(format!("there is no `{key}`")));
-    }
-    let checker = api.checker.clone();
-    let compiled = tokio::task::spawn_blocking(move || checker.snapshot(&state)).await;
-    let snapshot = compiled.map_err(|_| ApiError::Internal)?;
-    let route = snapshot
-        .routes
-        .iter()
-        .find(|route| *route.name == *key.name);
-    let chain = route
-        .map(|route| route.chain.describe())
-        .unwrap_or_default();
-    Ok(Json(
-        json!({"route": key.name, "enabled": route.is_some(), "chain": chain}),
-    ))
+    find(&state, &Key::new(Kind::Route, &name))?;
+    let (checker, present) = (Arc::clone(&api.checker), Arc::clone(&state));
+    let compiled = tokio::task::spawn_blocking(move || checker.snapshot(&present)).await;
+    let snapshot = compiled.map_err(|error| {
+        tracing::error!(%error, "compiling for a chain failed");
+        ApiError::Internal
+    })?;
+    let route = snapshot.routes.iter().find(|route| *route.name == *name);
+    // A route that is not in force runs nothing.
+    let chain = route.map(|route| route.chain.describe());
+    let body = json!({
+        "route": name,
+        "enabled": route.is_some(),
+        "chain": chain.unwrap_or_default(),
+    });
+    Ok(([revision_header(state.head.revision)], Json(body)).into_response())
 }

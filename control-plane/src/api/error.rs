@@ -1,14 +1,20 @@
-//! Every error of the API is a response: `application/problem+json` with a stable `code`. What only
-//! operators may see goes to the log.
+//! Every answer of the admin API that is not what was asked for, as `application/problem+json`.
+//!
+//! A client gets a stable code and a message that is safe to show; causes stay in the log, which is
+//! written here, once.
 
-use std::any::Any;
+use std::error::Error;
 
 use axum::{
-    http::{HeaderValue, StatusCode, Uri, header},
+    Json,
+    http::{
+        HeaderValue, StatusCode, Uri,
+        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
-use gatewright_proto::Key;
-use serde_json::json;
+use gatewright_proto::{Key, Version};
+use serde_json::{Value, json};
 
 use crate::{
     discovery::Lagging,
@@ -16,50 +22,214 @@ use crate::{
     write::{Mistake, WriteError},
 };
 
-/// Why a request was not carried out.
+use super::REVISION_HEADER;
+
+/// Media type of a problem (RFC 9457).
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Every answer of the admin API that is not what was asked for.
 #[derive(Debug)]
-pub(super) enum ApiError {
-    /// 400: the body is not what it says it is.
-    InvalidBody(&'static str, String),
-    /// 400: a parameter of the query or a header.
-    InvalidParameter(String),
-    /// 401: no token, or a wrong one.
+pub enum ApiError {
+    /// 400 `invalid_json`: the body is not JSON; where.
+    InvalidJson(String),
+    /// 400 `invalid_yaml`: the body is not YAML; where.
+    InvalidYaml(String),
+    /// 400 `invalid_query`: a parameter in the query is unknown or not usable.
+    InvalidQuery(String),
+    /// 400 `invalid_header`: a header field is not usable.
+    InvalidHeader(String),
+    /// 401 `unauthorized`: no accepted token.
     Unauthorized,
-    /// 404: no such path, kind or resource.
+    /// 404 `unknown_path`: the API has no such path.
+    UnknownPath(String),
+    /// 404 `not_found`: there is no such resource, node, revision or plugin type.
     NotFound(String),
-    /// 405.
+    /// 405 `method_not_allowed`: not on this path.
     MethodNotAllowed,
-    /// 409: it exists already.
+    /// 408 `body_timeout`: the body took too long to arrive.
+    BodyTimeout,
+    /// 409 `already_exists`: there is one of this name.
     AlreadyExists(Key),
-    /// 409: others refer to it.
+    /// 409 `still_referenced`: these resources refer to what was to be deleted.
     StillReferenced(Vec<Mistake>),
-    /// 412: it is at another version.
-    Precondition(Key),
-    /// 413: over the limit.
-    TooLarge,
-    /// 415: a content type that is not read.
-    MediaType(&'static str),
-    /// 422: the configuration would have these mistakes.
+    /// 410 `history_trimmed`: the history does not reach back that far.
+    Trimmed(u64),
+    /// 412 `precondition_failed`: the resource is at this version, or does not exist.
+    PreconditionFailed(Key, Option<Version>),
+    /// 413 `body_too_large`: more bytes than this.
+    BodyTooLarge(usize),
+    /// 415 `unsupported_content_type`: the body is not declared as one of these.
+    UnsupportedContentType(&'static str),
+    /// 422 `invalid`: the configuration would have these mistakes.
     Invalid(Vec<Mistake>),
-    /// 500: a defect.
+    /// 500 `internal`: a defect; the log says more.
     Internal,
-    /// 503: the database, or too many writers.
-    Unavailable(&'static str),
-    /// 504: committed, and not applied by all nodes in the time given.
+    /// 503 `busy`: other writes took too long.
+    Busy,
+    /// 503 `store_unavailable`: the database does not answer.
+    StoreUnavailable,
+    /// 503 `timed_out`: the answer took too long.
+    TimedOut,
+    /// 504 `not_applied_in_time`: the revision is committed, and these nodes have yet to apply it.
     NotApplied(u64, Vec<Lagging>),
+}
+
+/// The code of an answer, for metrics and log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code(pub &'static str);
+
+impl ApiError {
+    /// Status and stable code.
+    pub(super) const fn kind(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, "invalid_json"),
+            Self::InvalidYaml(_) => (StatusCode::BAD_REQUEST, "invalid_yaml"),
+            Self::InvalidQuery(_) => (StatusCode::BAD_REQUEST, "invalid_query"),
+            Self::InvalidHeader(_) => (StatusCode::BAD_REQUEST, "invalid_header"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::UnknownPath(_) => (StatusCode::NOT_FOUND, "unknown_path"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            Self::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists"),
+            Self::StillReferenced(_) => (StatusCode::CONFLICT, "still_referenced"),
+            Self::Trimmed(_) => (StatusCode::GONE, "history_trimmed"),
+            Self::PreconditionFailed(..) => {
+                (StatusCode::PRECONDITION_FAILED, "precondition_failed")
+            }
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::UnsupportedContentType(_) => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_type",
+            ),
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
+            Self::NotApplied(..) => (StatusCode::GATEWAY_TIMEOUT, "not_applied_in_time"),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::InvalidJson(message)
+            | Self::InvalidYaml(message)
+            | Self::InvalidQuery(message)
+            | Self::InvalidHeader(message) => message.clone(),
+            Self::Unauthorized => {
+                "a bearer token is required: `Authorization: Bearer TOKEN`".into()
+            }
+            Self::UnknownPath(path) => {
+                format!("there is nothing at `{path}`; `/openapi.json` lists what there is")
+            }
+            Self::NotFound(what) => format!("there is no {what}"),
+            Self::MethodNotAllowed => "this path does not take this method".into(),
+            Self::BodyTimeout => "the body took too long to arrive".into(),
+            Self::AlreadyExists(key) => format!("`{key}` exists already; replace it with PUT"),
+            Self::StillReferenced(referrers) => still_referenced(referrers),
+            Self::Trimmed(revision) => {
+                format!("the history no longer reaches back to revision {revision}")
+            }
+            Self::PreconditionFailed(key, Some(version)) => {
+                format!("`{key}` is at version \"{version}\"; read it again and repeat the change")
+            }
+            Self::PreconditionFailed(key, None) => format!("`{key}` does not exist"),
+            Self::BodyTooLarge(most) => format!("the body may have at most {most} bytes"),
+            Self::UnsupportedContentType(types) => format!("send the body as {types}"),
+            Self::Invalid(mistakes) => invalid(mistakes),
+            Self::Internal => {
+                "something is wrong here; the log of the control plane says more".into()
+            }
+            Self::Busy => "other writes are taking too long; nothing was changed".into(),
+            Self::StoreUnavailable => "the database does not answer".into(),
+            Self::TimedOut => "the answer took too long".into(),
+            Self::NotApplied(revision, lagging) => not_applied(*revision, lagging),
+        }
+    }
+
+    fn mistakes(&self) -> &[Mistake] {
+        match self {
+            Self::StillReferenced(mistakes) | Self::Invalid(mistakes) => mistakes,
+            _ => &[],
+        }
+    }
+}
+
+fn still_referenced(referrers: &[Mistake]) -> String {
+    let names = referrers.iter().map(|it| format!("`{}`", it.resource));
+    let names: Vec<String> = names.collect();
+    format!(
+        "what is to be deleted is still referred to by {}; change or delete these first, or all in one `apply`",
+        names.join(", ")
+    )
+}
+
+fn invalid(mistakes: &[Mistake]) -> String {
+    match mistakes {
+        [one] if one.resource.is_empty() => one.reason.clone(),
+        [one] if one.field.is_empty() => format!("`{}`: {}", one.resource, one.reason),
+        [one] => format!("`{}`: {}: {}", one.resource, one.field, one.reason),
+        _ => format!("there are {} mistakes; nothing was changed", mistakes.len()),
+    }
+}
+
+fn not_applied(revision: u64, lagging: &[Lagging]) -> String {
+    let names = lagging.iter().map(|node| format!("`{}`", node.node_id));
+    let names: Vec<String> = names.collect();
+    format!(
+        "revision {revision} is committed, but was not applied in time by {}",
+        names.join(", ")
+    )
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.kind();
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "code": code,
+            "message": self.message(),
+            "errors": self.mistakes(),
+        });
+        if let Self::NotApplied(revision, lagging) = &self {
+            problem["revision"] = (*revision).into();
+            problem["nodes"] = serde_json::to_value(lagging).unwrap_or(Value::Null);
+        }
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        match self {
+            Self::Unauthorized => {
+                let challenge = HeaderValue::from_static("Bearer realm=\"gatewright\"");
+                headers.insert(WWW_AUTHENTICATE, challenge);
+            }
+            Self::Busy | Self::StoreUnavailable | Self::TimedOut => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::NotApplied(revision, _) => {
+                headers.insert(REVISION_HEADER, revision.into());
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(Code(code));
+        response
+    }
 }
 
 impl From<WriteError> for ApiError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::NotFound(key) => Self::NotFound(format!("there is no `{key}`")),
+            WriteError::NotFound(key) => Self::NotFound(format!("`{key}`")),
             WriteError::AlreadyExists(key) => Self::AlreadyExists(key),
-            WriteError::Precondition(key, _) => Self::Precondition(key),
-            WriteError::StillReferenced(mistakes) => Self::StillReferenced(mistakes),
+            WriteError::Precondition(key, version) => Self::PreconditionFailed(key, version),
+            WriteError::StillReferenced(referrers) => Self::StillReferenced(referrers),
             WriteError::Invalid(mistakes) => Self::Invalid(mistakes),
-            WriteError::Busy => Self::Unavailable("other writes took too long; try again"),
+            WriteError::Busy => Self::Busy,
             WriteError::Check(error) => {
-                tracing::error!(%error, "a check died");
+                tracing::error!(%error, "checking a change failed");
                 Self::Internal
             }
             WriteError::Store(error) => error.into(),
@@ -69,129 +239,19 @@ impl From<WriteError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::error!(%error, cause, "the database failed");
-        Self::Unavailable("the database does not answer; try again")
-    }
-}
-
-impl ApiError {
-    // One row an error: a table, whatever its length.
-    #[allow(clippy::too_many_lines)]
-    fn row(&self) -> (StatusCode, &'static str, String) {
-        let row = |status, code, message: &str| (status, code, message.to_owned());
-        match self {
-            Self::InvalidBody(code, message) => (StatusCode::BAD_REQUEST, code, message.clone()),
-            Self::InvalidParameter(message) => (
-                StatusCode::BAD_REQUEST,
-                "invalid_parameter",
-                message.clone(),
-            ),
-            Self::Unauthorized => row(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "a bearer token is required, as `Authorization: Bearer TOKEN`",
-            ),
-            Self::NotFound(message) => (StatusCode::NOT_FOUND, "not_found", message.clone()),
-            Self::MethodNotAllowed => row(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "the path does not know this method",
-            ),
-            Self::AlreadyExists(key) => (
-                StatusCode::CONFLICT,
-                "already_exists",
-                format!("`{key}` exists already"),
-            ),
-            Self::StillReferenced(_) => row(
-                StatusCode::CONFLICT,
-                "still_referenced",
-                "other resources refer to what is to be deleted",
-            ),
-            Self::Precondition(key) => (
-                StatusCode::PRECONDITION_FAILED,
-                "precondition_failed",
-                format!("`{key}` is at another version; read it again"),
-            ),
-            Self::TooLarge => row(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                "the body is over 10 MiB",
-            ),
-            Self::MediaType(message) => row(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                message,
-            ),
-            Self::Invalid(mistakes) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid",
-                format!("{} mistakes; nothing was changed", mistakes.len()),
-            ),
-            Self::Internal => row(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "a defect of the control plane; see its log",
-            ),
-            Self::Unavailable(message) => {
-                row(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
-            }
-            Self::NotApplied(revision, _) => (
-                StatusCode::GATEWAY_TIMEOUT,
-                "not_applied_in_time",
-                format!("revision {revision} is committed, but not applied by all nodes yet"),
-            ),
+        let cause = error.source().map(ToString::to_string);
+        tracing::error!(%error, cause, "the store failed a request");
+        match error {
+            StoreError::Database(_) => Self::StoreUnavailable,
+            _ => Self::Internal,
         }
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let (status, code, message) = self.row();
-        let mut problem = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or("Error"),
-            "status": status.as_u16(),
-            "code": code,
-            "message": message,
-        });
-        match &self {
-            Self::Invalid(mistakes) | Self::StillReferenced(mistakes) => {
-                problem["errors"] = json!(mistakes);
-            }
-            Self::NotApplied(revision, lagging) => {
-                problem["revision"] = json!(revision);
-                problem["nodes"] = json!(lagging);
-            }
-            _ => {}
-        }
-        let mut response = (status, problem.to_string()).into_response();
-        let headers = response.headers_mut();
-        let kind = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, kind);
-        match self {
-            Self::Unauthorized => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            Self::NotApplied(number, _) => {
-                let (name, value) = super::revision(number);
-                headers.insert(name, value);
-            }
-            _ => {}
-        }
-        response
-    }
+pub(super) async fn unknown_path(uri: Uri) -> ApiError {
+    ApiError::UnknownPath(uri.path().to_owned())
 }
 
-pub(super) async fn no_such_path(uri: Uri) -> ApiError {
-    ApiError::NotFound(format!("there is nothing at `{}`", uri.path()))
-}
-
-pub(super) async fn no_such_method() -> ApiError {
+pub(super) async fn method_not_allowed() -> ApiError {
     ApiError::MethodNotAllowed
-}
-
-pub(super) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
-    // The panic's hook has written it to the log.
-    ApiError::Internal.into_response()
 }

@@ -1,55 +1,73 @@
-//! Everything, in the form that `apply` takes. Write-only fields are left out.
+//! The configuration as one document, in the form that `apply` takes. Write-only fields are left out;
+//! applied where it came from, they stay as they are.
 
 use axum::{
     Json,
-    extract::{Query, State},
-    http::{HeaderMap, header},
-    response::{IntoResponse as _, Response},
+    extract::State,
+    http::{
+        HeaderMap,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
+    response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use gatewright_proto::Kind;
 use serde_json::{Map, Value};
 
-use super::{Api, error::ApiError, input, page::selector, revision};
+use super::{
+    Api, ApiError,
+    commit::revision_header,
+    query::Parameters,
+    resource::{kind, select},
+};
 use crate::write::write_only::redact;
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Choice {
-    /// Plural name of a kind.
-    kind: Option<String>,
-    label: Option<String>,
-}
-
+/// `GET /v1/export`
 pub(super) async fn export(
     State(api): State<Api>,
-    Query(choice): Query<Choice>,
+    parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    parameters.allow(&["kind", "label"])?;
+    let selector = parameters.selector()?;
+    let kinds = kinds(&parameters)?;
     let state = api.catalog.fresh().await?;
-    let kind = choice.kind.as_deref().map(input::kind).transpose()?;
-    let selector = selector(choice.label.as_deref())?;
-    let mut lists = Map::new();
-    for (key, entry) in &state.entries {
-        let wanted = kind.is_none_or(|kind| kind == key.kind);
-        if wanted && selector.selects(entry.held.resource.labels()) {
-            let list = lists
-                .entry(key.kind.plural())
-                .or_insert_with(|| Value::Array(Vec::new()));
-            if let Value::Array(items) = list {
-                items.push(redact(&entry.held.resource));
-            }
+    // Kinds are in the order of the table, parents first, which is that of keys as well.
+    let mut lists: Map<String, Value> = Map::new();
+    for (key, held) in select(&state, &kinds, &selector) {
+        let list = lists
+            .entry(key.kind.plural())
+            .or_insert_with(|| Value::Array(Vec::new()));
+        if let Some(list) = list.as_array_mut() {
+            list.push(redact(&held.resource));
         }
     }
-    let number = revision(state.head.revision);
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|it| it.to_str().ok())
-        .unwrap_or_default();
-    if accept.contains("yaml") {
-        let text = serde_saphyr::to_string(&Value::Object(lists)).map_err(|error| {
-            tracing::error!(%error, "cannot write YAML");
-            ApiError::Internal
-        })?;
-        return Ok(([(header::CONTENT_TYPE, "application/yaml")], [number], text).into_response());
+    let revision = [revision_header(state.head.revision)];
+    if !wants_yaml(&headers) {
+        return Ok((revision, Json(lists)).into_response());
     }
-    Ok(([number], Json(Value::Object(lists))).into_response())
+    let yaml = serde_saphyr::to_string(&lists).map_err(|error| {
+        tracing::error!(%error, "the configuration cannot be written as YAML");
+        ApiError::Internal
+    })?;
+    Ok((revision, [(CONTENT_TYPE, "application/yaml")], yaml).into_response())
+}
+
+fn kinds(parameters: &Parameters) -> Result<Vec<Kind>, ApiError> {
+    let named = |name: &str| name.parse().map_err(|_| kind(name));
+    let mut kinds = Vec::new();
+    for name in parameters.all("kind") {
+        kinds.push(match named(name) {
+            Ok(kind) => kind,
+            Err(plural) => plural?,
+        });
+    }
+    if kinds.is_empty() {
+        kinds.extend_from_slice(Kind::ALL);
+    }
+    Ok(kinds)
+}
+
+fn wants_yaml(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).map(|value| value.to_str());
+    accept.is_some_and(|value| value.is_ok_and(|value| value.contains("yaml")))
 }

@@ -1,98 +1,118 @@
-//! The admin API: every path on one page.
+//! The admin API. Every path is on this page; a file a noun.
+//!
+//! Reads are answered from the catalog, after it has caught up with the database; writes go through
+//! [`crate::write`]. Nothing here decides whether a configuration is good.
 
 mod apply;
 mod auth;
+mod body;
 mod chain;
+mod commit;
+mod docs;
 mod error;
 mod export;
-mod health;
-mod input;
 mod nested;
 mod node;
 mod openapi;
-mod page;
+mod path;
+mod precondition;
+mod probe;
+mod query;
+mod record;
 mod resource;
 mod revision;
 mod schema;
+pub mod serve;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue},
-    middleware,
+    middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
-use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
-use crate::{catalog::Catalog, check::Checker, discovery::Nodes, write::Writer};
-pub use auth::{InvalidToken, Tokens};
+pub use auth::{InvalidTokens, Tokens};
+pub use error::ApiError;
 
-/// Largest request body, in bytes.
-const MAX_BODY_BYTES: usize = 10 << 20;
-/// Longest a request may take; above what `wait` may be.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
+use crate::{
+    catalog::Catalog, check::Checker, discovery::Nodes, telemetry::Metrics, write::Writer,
+};
 
-/// The revision that an answer speaks of.
-const REVISION: HeaderName = HeaderName::from_static("gatewright-revision");
+/// The header that tells a revision: that of a write, or the one that an answer shows.
+pub const REVISION_HEADER: &str = "gatewright-revision";
 
-/// What handlers share.
+/// What all handlers share.
 #[derive(Clone, Debug)]
 pub struct Api {
-    /// The configuration.
+    /// What is read.
     pub catalog: Catalog,
-    /// The way it changes.
+    /// What writes.
     pub writer: Arc<Writer>,
-    /// What the engine says of it.
+    /// What compiles.
     pub checker: Arc<Checker>,
-    /// Who follows it.
+    /// Who is connected.
     pub nodes: Nodes,
-    /// Who may call.
+    /// Who may.
     pub tokens: Arc<Tokens>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
-/// All paths.
+impl Api {
+    /// An API over a catalog.
+    pub fn new(catalog: Catalog, nodes: Nodes, tokens: Tokens) -> Self {
+        let checker = Arc::new(Checker::default());
+        Self {
+            writer: Arc::new(Writer::new(catalog.clone(), Arc::clone(&checker))),
+            catalog,
+            checker,
+            nodes,
+            tokens: Arc::new(tokens),
+            metrics: Arc::new(Metrics::new()),
+        }
+    }
+}
+
+/// Every path.
 pub fn router(api: Api) -> Router {
-    let protected = Router::new()
+    let guarded = Router::new()
         .route("/v1/apply", post(apply::apply))
         .route("/v1/export", get(export::export))
         .route("/v1/revisions", get(revision::list))
         .route("/v1/revisions/diff", get(revision::diff))
         .route("/v1/revisions/{revision}", get(revision::show))
         .route("/v1/nodes", get(node::list))
+        .route("/v1/nodes/{name}", get(node::show))
         .route("/v1/schemas", get(schema::list))
         .route("/v1/schemas/{kind}", get(schema::of_kind))
-        .route("/v1/schemas/plugins/{type}", get(schema::of_plugin))
-        .route("/v1/plugins/types", get(schema::plugin_types))
-        .route("/v1/routes/{name}/chain", get(chain::of_route))
+        .route("/v1/schemas/plugins", get(schema::plugin_types))
+        .route("/v1/schemas/plugins/{type}", get(schema::plugin_type))
+        .route("/v1/routes/{name}/chain", get(chain::show))
         .route("/v1/{kinds}", get(resource::list).post(resource::create))
         .route(
             "/v1/{kinds}/{name}",
-            get(resource::get)
+            get(resource::show)
                 .put(resource::put)
                 .patch(resource::patch)
                 .delete(resource::delete),
         )
         .route("/v1/{kinds}/{name}/{children}", get(nested::list))
-        .layer(middleware::from_fn_with_state(api.clone(), auth::require));
-    Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .merge(openapi::router())
-        .merge(protected)
-        .fallback(error::no_such_path)
-        .method_not_allowed_fallback(error::no_such_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(TimeoutLayer::with_status_code(
-            http::StatusCode::SERVICE_UNAVAILABLE,
-            REQUEST_TIMEOUT,
-        ))
-        .layer(CatchPanicLayer::custom(error::panicked))
+        .fallback(error::unknown_path)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn_with_state(api.clone(), auth::require));
+    let open = Router::new()
+        .route("/healthz", get(probe::healthz))
+        .route("/readyz", get(probe::readyz))
+        .route("/metrics", get(probe::metrics))
+        .route("/openapi.json", get(openapi::show))
+        .route("/docs", get(docs::redirect))
+        .route("/docs/", get(docs::index))
+        .route("/docs/{*file}", get(docs::file))
+        .method_not_allowed_fallback(error::method_not_allowed);
+    guarded
+        .merge(open)
+        .layer(from_fn(record::deadline))
+        .layer(from_fn_with_state(api.clone(), record::record))
         .with_state(api)
-}
-
-fn revision(number: u64) -> (HeaderName, HeaderValue) {
-    (REVISION, HeaderValue::from(number))
 }

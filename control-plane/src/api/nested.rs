@@ -1,47 +1,56 @@
-//! Children of a resource: what points up to it.
+//! Lists of what belongs to a resource: `/v1/services/{name}/routes`.
 
-use axum::{
-    extract::{Path, Query, State},
-    response::{IntoResponse as _, Response},
+use axum::{extract::State, http::Uri, response::Response};
+use gatewright_engine::{plugin::Registry, reference::references};
+use gatewright_proto::{Key, Kind, Resource};
+
+use super::{
+    Api, ApiError,
+    path::Path,
+    query::Parameters,
+    resource::{find, kind, page_of},
 };
-use gatewright_engine::reference::references;
-use gatewright_proto::Kind;
 
-use super::{Api, error::ApiError, input, page::Paging, revision};
-
-/// Which children a kind has.
-const CHILDREN: &[(Kind, Kind)] = &[
+/// Every nested list: of which kind, in resources of which kind.
+pub(super) const NESTED: &[(Kind, Kind)] = &[
     (Kind::Service, Kind::Route),
+    (Kind::Service, Kind::Plugin),
+    (Kind::Route, Kind::Plugin),
     (Kind::Upstream, Kind::Service),
     (Kind::Upstream, Kind::Target),
     (Kind::Consumer, Kind::Credential),
-    (Kind::ConsumerGroup, Kind::Consumer),
-    (Kind::Service, Kind::Plugin),
-    (Kind::Route, Kind::Plugin),
     (Kind::Consumer, Kind::Plugin),
+    (Kind::ConsumerGroup, Kind::Consumer),
     (Kind::ConsumerGroup, Kind::Plugin),
 ];
 
+/// `GET /v1/{kinds}/{name}/{children}`
 pub(super) async fn list(
     State(api): State<Api>,
     Path((kinds, name, children)): Path<(String, String, String)>,
-    Query(paging): Query<Paging>,
+    parameters: Parameters,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
-    let (parent, child) = (input::key(&kinds, &name)?, input::kind(&children)?);
-    if !CHILDREN.contains(&(parent.kind, child)) {
-        let message = format!("a {} has no {children}", parent.kind);
-        return Err(ApiError::NotFound(message));
+    let unknown = || ApiError::UnknownPath(uri.path().to_owned());
+    let parent = Key::new(kind(&kinds)?, name);
+    let child = kind(&children).map_err(|_| unknown())?;
+    if !NESTED.contains(&(parent.kind, child)) {
+        return Err(unknown());
     }
+    parameters.allow(&["limit", "after", "label"])?;
+    let (page, selector) = (parameters.page()?, parameters.selector()?);
     let state = api.catalog.fresh().await?;
-    if !state.entries.contains_key(&parent) {
-        return Err(ApiError::NotFound(format!("there is no `{parent}`")));
-    }
+    find(&state, &parent)?;
     let registry = api.checker.registry();
-    let page = paging.page(&state, child, |entry| {
-        let up = references(&entry.held.resource, registry);
-        // An exception names a resource too, but is not below it.
-        up.iter()
-            .any(|it| it.key == parent && !it.field.starts_with("except"))
-    })?;
-    Ok(([revision(state.head.revision)], page).into_response())
+    Ok(page_of(&state, child, &page, |resource| {
+        belongs(resource, &parent, registry) && selector.selects(resource.labels())
+    }))
+}
+
+/// Whether a resource points up to this one. An exception or a plugin's settings may name it too, but
+/// are not below it.
+fn belongs(resource: &Resource, parent: &Key, registry: &Registry) -> bool {
+    let aside = |field: &str| field.starts_with("except") || field.starts_with("settings");
+    let mut references = references(resource, registry).into_iter();
+    references.any(|reference| reference.key == *parent && !aside(&reference.field))
 }

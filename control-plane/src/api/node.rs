@@ -1,11 +1,41 @@
-//! Who follows this control plane, at which revision, and what was refused.
+//! The nodes: who is connected, at which revision, and what was refused.
 
-use axum::{Json, extract::State};
-use serde_json::{Value, json};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
 
-use super::Api;
+use super::{Api, ApiError, commit::revision_header, path::Path, query::Parameters};
 
-pub(super) async fn list(State(api): State<Api>) -> Json<Value> {
-    let head = api.catalog.present().head.revision;
-    Json(json!({"revision": head, "items": api.nodes.list()}))
+/// `GET /v1/nodes`
+pub(super) async fn list(
+    State(api): State<Api>,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    parameters.allow(&["limit", "after"])?;
+    let page = parameters.page()?;
+    let revision = api.catalog.present().head.revision;
+    let after = page.after.unwrap_or_default();
+    let mut nodes = api.nodes.list();
+    nodes.retain(|node| node.node_id > after);
+    let more = nodes.len() > page.limit;
+    nodes.truncate(page.limit);
+    let next = nodes.last().filter(|_| more);
+    let next = next.map(|node| node.node_id.clone());
+    let body = json!({"revision": revision, "items": nodes, "next": next});
+    Ok(([revision_header(revision)], Json(body)).into_response())
+}
+
+/// `GET /v1/nodes/{name}`
+pub(super) async fn show(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    let revision = api.catalog.present().head.revision;
+    let nodes = api.nodes.list();
+    let node = nodes.into_iter().find(|node| node.node_id == name);
+    let node = node.ok_or_else(|| ApiError::NotFound(format!("node `{name}`")))?;
+    Ok(([revision_header(revision)], Json(node)).into_response())
 }

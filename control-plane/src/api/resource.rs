@@ -1,172 +1,224 @@
-//! One resource of any kind: list, create, get, replace, patch, delete.
+//! One resource of any kind, and lists of them.
+
+use std::ops::Bound;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::State,
+    http::{
+        HeaderMap, StatusCode,
+        header::{ETAG, LOCATION},
+    },
     response::{IntoResponse, Response},
 };
-use gatewright_proto::{Key, Version};
+use gatewright_engine::Held;
+use gatewright_proto::{Key, Kind, Resource};
 use serde_json::{Value, json};
 
 use super::{
-    Api,
-    error::ApiError,
-    input::{self, Document, Manner},
-    page::Paging,
-    revision,
+    Api, ApiError,
+    body::{Document, MergePatch},
+    commit::{Manner, WRITE_PARAMETERS, revision_header},
+    path::Path,
+    precondition,
+    query::{Page, Parameters},
 };
 use crate::{
-    document,
-    write::{Operation, Write, Written, write_only::redact},
+    catalog,
+    document::{self, instead},
+    label::Selector,
+    write::{Mistake, Operation, Written, write_only::redact},
 };
 
-pub(super) async fn list(
-    State(api): State<Api>,
-    Path(kinds): Path<String>,
-    Query(paging): Query<Paging>,
-) -> Result<Response, ApiError> {
-    let (kind, state) = (input::kind(&kinds)?, api.catalog.fresh().await?);
-    let page = paging.page(&state, kind, |_| true)?;
-    Ok(([revision(state.head.revision)], page).into_response())
-}
-
-pub(super) async fn create(
-    State(api): State<Api>,
-    Path(kinds): Path<String>,
-    manner: Manner,
-    Document(json): Document,
-) -> Result<Response, ApiError> {
-    let kind = input::kind(&kinds)?;
-    let reading = document::read(kind, json, kind.as_str());
-    let key = reading.resource.as_ref().map(Key::of);
-    let write = Write {
-        operations: reading
-            .resource
-            .map(Operation::Create)
-            .into_iter()
-            .collect(),
-        ..manner.write(reading.mistakes)
-    };
-    let written = api.writer.write(write).await?;
-    manner.settle(&api, &written).await?;
-    Ok(stored(&written, key.as_ref(), StatusCode::CREATED))
-}
-
-pub(super) async fn get(
+/// `GET /v1/{kinds}/{name}`
+pub(super) async fn show(
     State(api): State<Api>,
     Path((kinds, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let key = input::key(&kinds, &name)?;
+    let key = Key::new(kind(&kinds)?, name);
     let state = api.catalog.fresh().await?;
-    let Some(entry) = state.entries.get(&key) else {
-        return Err(ApiError::NotFound(format!("there is no `{key}`")));
-    };
-    let tag = tag(&entry.held.version);
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|known| *known == tag);
-    let headers = [(header::ETAG, tag), revision(entry.revision)];
-    if known {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    let held = &find(&state, &key)?.held;
+    let tag = (ETAG, precondition::etag(&held.version));
+    let revision = revision_header(state.head.revision);
+    if precondition::is_known(&headers, &held.version) {
+        return Ok((StatusCode::NOT_MODIFIED, [tag], [revision]).into_response());
     }
-    Ok((headers, Json(redact(&entry.held.resource))).into_response())
+    Ok(([tag], [revision], Json(redact(&held.resource))).into_response())
 }
 
+/// `GET /v1/{kinds}`
+pub(super) async fn list(
+    State(api): State<Api>,
+    Path(kinds): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let kind = kind(&kinds)?;
+    parameters.allow(&["limit", "after", "label"])?;
+    let (page, selector) = (parameters.page()?, parameters.selector()?);
+    let state = api.catalog.fresh().await?;
+    Ok(page_of(&state, kind, &page, |resource| {
+        selector.selects(resource.labels())
+    }))
+}
+
+/// `POST /v1/{kinds}`
+pub(super) async fn create(
+    State(api): State<Api>,
+    Path(kinds): Path<String>,
+    parameters: Parameters,
+    manner: Manner,
+    Document(json): Document,
+) -> Result<Response, ApiError> {
+    let kind = kind(&kinds)?;
+    parameters.allow(&WRITE_PARAMETERS)?;
+    let resource = read(kind, json)?;
+    let key = Key::of(&resource);
+    let operation = Operation::Create(resource);
+    let written = manner.one(&api, operation).await?;
+    let location = format!("/v1/{kinds}/{}", key.name);
+    Ok(([(LOCATION, location)], changed(&written, &key)?).into_response())
+}
+
+/// `PUT /v1/{kinds}/{name}`
 pub(super) async fn put(
     State(api): State<Api>,
     Path((kinds, name)): Path<(String, String)>,
-    manner: Manner,
+    (parameters, manner, headers): (Parameters, Manner, HeaderMap),
     Document(mut json): Document,
 ) -> Result<Response, ApiError> {
-    let key = input::key(&kinds, &name)?;
-    if let Some(fields) = json.as_object_mut() {
-        let written = fields.entry("name").or_insert_with(|| json!(name));
-        if written.as_str() != Some(&name) {
-            let message = format!("`name` is `{written}` in the body and `{name}` in the path");
-            return Err(ApiError::InvalidParameter(message));
-        }
+    let key = Key::new(kind(&kinds)?, name);
+    parameters.allow(&WRITE_PARAMETERS)?;
+    name_by_path(&key, &mut json)?;
+    let resource = read(key.kind, json)?;
+    let operation = Operation::Put(resource, precondition::of_write(&headers));
+    let written = manner.one(&api, operation).await?;
+    changed(&written, &key)
+}
+
+/// `PATCH /v1/{kinds}/{name}`
+pub(super) async fn patch(
+    State(api): State<Api>,
+    Path((kinds, name)): Path<(String, String)>,
+    (parameters, manner, headers): (Parameters, Manner, HeaderMap),
+    MergePatch(patch): MergePatch,
+) -> Result<Response, ApiError> {
+    let key = Key::new(kind(&kinds)?, name);
+    parameters.allow(&WRITE_PARAMETERS)?;
+    if !patch.is_object() {
+        let mistake = Mistake::invalid(&key, "", "a merge patch of a resource is an object");
+        return Err(ApiError::Invalid(vec![mistake]));
     }
-    let reading = document::read(key.kind, json, &key.to_string());
-    let precondition = manner.precondition.clone();
-    let operation = reading
-        .resource
-        .map(|resource| Operation::Put(resource, precondition));
-    let write = Write {
-        operations: operation.into_iter().collect(),
-        ..manner.write(reading.mistakes)
+    let precondition = precondition::of_write(&headers);
+    let operation = Operation::Patch(key.clone(), patch, precondition);
+    let written = manner.one(&api, operation).await?;
+    changed(&written, &key)
+}
+
+/// `DELETE /v1/{kinds}/{name}`
+pub(super) async fn delete(
+    State(api): State<Api>,
+    Path((kinds, name)): Path<(String, String)>,
+    (parameters, manner, headers): (Parameters, Manner, HeaderMap),
+) -> Result<Response, ApiError> {
+    let key = Key::new(kind(&kinds)?, name);
+    parameters.allow(&WRITE_PARAMETERS)?;
+    let operation = Operation::Delete(key, precondition::of_write(&headers));
+    let written = manner.one(&api, operation).await?;
+    Ok((StatusCode::NO_CONTENT, [revision_header(written.revision)]).into_response())
+}
+
+/// The kind that a path names, in the plural.
+pub(super) fn kind(plural: &str) -> Result<Kind, ApiError> {
+    let named = |kind: &&Kind| kind.plural() == plural;
+    Kind::ALL.iter().find(named).copied().ok_or_else(|| {
+        let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.plural()).collect();
+        let hint = instead(plural, &known);
+        ApiError::NotFound(format!("kind of resource called `{plural}`{hint}"))
+    })
+}
+
+/// The resource of this name.
+pub(super) fn find<'a>(
+    state: &'a catalog::State,
+    key: &Key,
+) -> Result<&'a catalog::Entry, ApiError> {
+    let entry = state.entries.get(key);
+    entry.ok_or_else(|| ApiError::NotFound(format!("`{key}`")))
+}
+
+/// A page of the resources of a kind, in order of name.
+pub(super) fn page_of(
+    state: &catalog::State,
+    kind: Kind,
+    page: &Page,
+    wanted: impl Fn(&Resource) -> bool,
+) -> Response {
+    // Names are not empty, so this is before all of them.
+    let after = Key::new(kind, page.after.as_deref().unwrap_or_default());
+    let entries = state
+        .entries
+        .range((Bound::Excluded(after), Bound::Unbounded));
+    let of_kind = entries.take_while(|(key, _)| key.kind == kind);
+    let resources = of_kind.map(|(_, entry)| &entry.held.resource);
+    let mut wanted = resources.filter(|resource| wanted(resource));
+    let shown: Vec<_> = wanted.by_ref().take(page.limit).collect();
+    let more = wanted.next().is_some();
+    let next = more.then(|| shown.last().map(|resource| resource.name()));
+    let items: Vec<Value> = shown.iter().map(|resource| redact(resource)).collect();
+    let body = json!({"items": items, "next": next.flatten()});
+    ([revision_header(state.head.revision)], Json(body)).into_response()
+}
+
+/// The resources that a selector selects, of some kinds.
+pub(super) fn select<'a>(
+    state: &'a catalog::State,
+    kinds: &'a [Kind],
+    selector: &'a Selector,
+) -> impl Iterator<Item = (&'a Key, &'a Held)> {
+    let held = state.entries.iter().map(|(key, entry)| (key, &entry.held));
+    held.filter(|(key, held)| kinds.contains(&key.kind) && selector.selects(held.resource.labels()))
+}
+
+/// Takes the name from the path where the body has none.
+fn name_by_path(key: &Key, json: &mut Value) -> Result<(), ApiError> {
+    let Some(fields) = json.as_object_mut() else {
+        return Ok(());
     };
-    let written = api.writer.write(write).await?;
-    manner.settle(&api, &written).await?;
-    let created = written.changes.iter().any(|change| change.before.is_none());
+    let name = fields
+        .entry("name")
+        .or_insert_with(|| key.name.clone().into());
+    if name.as_str() == Some(&key.name) {
+        return Ok(());
+    }
+    let reason = format!("is not `{}`, the name in the path; leave it out", key.name);
+    Err(ApiError::Invalid(vec![Mistake::invalid(
+        key, "name", reason,
+    )]))
+}
+
+fn read(kind: Kind, json: Value) -> Result<Resource, ApiError> {
+    let reading = document::read(kind, json, kind.as_str());
+    match reading.resource {
+        Some(resource) if reading.mistakes.is_empty() => Ok(resource),
+        _ => Err(ApiError::Invalid(reading.mistakes)),
+    }
+}
+
+/// The answer to a write that leaves a resource behind, or would.
+fn changed(written: &Written, key: &Key) -> Result<Response, ApiError> {
+    let change = written.changes.iter().find(|change| change.key == *key);
+    let created = change.is_some_and(|change| change.before.is_none());
+    let held = match change.and_then(|change| change.after.as_ref()) {
+        Some(held) => held,
+        None => &find(&written.state, key)?.held,
+    };
     let status = if created {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    Ok(stored(&written, Some(&key), status))
-}
-
-pub(super) async fn patch(
-    State(api): State<Api>,
-    Path((kinds, name)): Path<(String, String)>,
-    manner: Manner,
-    Document(patch): Document,
-) -> Result<Response, ApiError> {
-    let key = input::key(&kinds, &name)?;
-    if !patch.is_object() {
-        return Err(ApiError::InvalidBody(
-            "invalid_patch",
-            "a merge patch is an object".to_owned(),
-        ));
-    }
-    let operation = Operation::Patch(key.clone(), patch, manner.precondition.clone());
-    let write = Write {
-        operations: vec![operation],
-        ..manner.write(Vec::new())
-    };
-    let written = api.writer.write(write).await?;
-    manner.settle(&api, &written).await?;
-    Ok(stored(&written, Some(&key), StatusCode::OK))
-}
-
-pub(super) async fn delete(
-    State(api): State<Api>,
-    Path((kinds, name)): Path<(String, String)>,
-    manner: Manner,
-) -> Result<Response, ApiError> {
-    let key = input::key(&kinds, &name)?;
-    let write = Write {
-        operations: vec![Operation::Delete(key, manner.precondition.clone())],
-        ..manner.write(Vec::new())
-    };
-    let written = api.writer.write(write).await?;
-    manner.settle(&api, &written).await?;
-    Ok((StatusCode::NO_CONTENT, [revision(written.revision)]).into_response())
-}
-
-/// The resource as it is (or, in a dry run, would be) after a write.
-fn stored(written: &Written, key: Option<&Key>, status: StatusCode) -> Response {
-    let change = written
-        .changes
-        .iter()
-        .find(|change| Some(&change.key) == key);
-    let changed = change.and_then(|change| change.after.as_ref());
-    let kept = key
-        .and_then(|key| written.state.entries.get(key))
-        .map(|entry| &entry.held);
-    let number = revision(written.revision);
-    match changed.or(kept) {
-        Some(held) => {
-            let headers = [(header::ETAG, tag(&held.version)), number];
-            (status, headers, Json(redact(&held.resource))).into_response()
-        }
-        None => (status, [number], Json(Value::Null)).into_response(),
-    }
-}
-
-fn tag(version: &Version) -> HeaderValue {
-    let tag = HeaderValue::try_from(format!("\"{version}\""));
-    tag.expect("hexadecimal digits in quotes are a field value")
+    let tag = [(ETAG, precondition::etag(&held.version))];
+    let revision = [revision_header(written.revision)];
+    Ok((status, tag, revision, Json(redact(&held.resource))).into_response())
 }

@@ -1,137 +1,90 @@
-//! History: what was changed, when, by whom.
+//! The history: revisions, what each changed, and what differs between two.
 
 use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::State,
+    response::{IntoResponse, Response},
 };
-use gatewright_proto::{Key, Resource};
-use serde::Deserialize;
+use gatewright_engine::Held;
+use gatewright_proto::Key;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
-use super::{Api, error::ApiError};
+use super::{Api, ApiError, apply::describe, path::Path, query::Parameters};
 use crate::{
     store::{Change, Revision},
-    write::write_only::redact,
+    write::Planned,
 };
 
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 500;
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Window {
-    before: Option<u64>,
-    limit: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Span {
-    from: u64,
-    to: u64,
-}
-
+/// `GET /v1/revisions`, newest first.
 pub(super) async fn list(
     State(api): State<Api>,
-    Query(window): Query<Window>,
-) -> Result<Json<Value>, ApiError> {
-    let limit = window.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ApiError::InvalidParameter(format!(
-            "`limit` is 1 to {MAX_LIMIT}"
-        )));
-    }
-    let revisions = api.catalog.store.revisions(window.before, limit).await?;
-    let next = revisions
-        .last()
-        .filter(|_| revisions.len() == limit as usize)
-        .map(|it| it.revision);
-    let items: Vec<Value> = revisions.iter().map(summary).collect();
-    let mut body = json!({"items": items});
-    if let Some(next) = next {
-        body["next"] = json!(next);
-    }
-    Ok(Json(body))
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    parameters.allow(&["limit", "before"])?;
+    let limit = parameters.page()?.limit;
+    let before = parameters.number("before")?;
+    let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+    let mut revisions = api.catalog.store.revisions(before, most).await?;
+    let more = revisions.len() > limit;
+    revisions.truncate(limit);
+    let next = revisions.last().filter(|_| more);
+    let next = next.map(|revision| revision.revision);
+    let items: Vec<Value> = revisions.iter().map(head).collect();
+    Ok(Json(json!({"items": items, "next": next})).into_response())
 }
 
+/// `GET /v1/revisions/{revision}`
 pub(super) async fn show(
     State(api): State<Api>,
-    Path(number): Path<u64>,
-) -> Result<Json<Value>, ApiError> {
+    Path(revision): Path<String>,
+) -> Result<Response, ApiError> {
+    let unknown = || ApiError::NotFound(format!("revision {revision}"));
+    let number: u64 = revision.parse().map_err(|_| unknown())?;
     let Some((revision, changes)) = api.catalog.store.revision(number).await? else {
-        return Err(ApiError::NotFound(format!(
-            "there is no revision {number}, or its history was trimmed"
-        )));
+        let newest = api.catalog.store.head().await?.revision;
+        let happened = (1..=newest).contains(&number);
+        return Err(if happened {
+            ApiError::Trimmed(number)
+        } else {
+            unknown()
+        });
     };
-    let mut body = summary(&revision);
-    body["changes"] = changes
-        .iter()
-        .map(|change| {
-            let (before, after) = (change.before.as_ref(), change.after.as_ref());
-            line(
-                &change.key,
-                before.map(|(it, _)| it),
-                after.map(|(it, _)| it),
-            )
-        })
-        .collect();
-    Ok(Json(body))
+    let mut body = head(&revision);
+    let changes: Vec<Value> = merge(changes).iter().map(describe).collect();
+    body["changes"] = changes.into();
+    Ok(Json(body).into_response())
 }
 
-/// A resource before and after.
-type Pair = (Option<Arc<Resource>>, Option<Arc<Resource>>);
-
-/// What differs between the states of two revisions.
+/// `GET /v1/revisions/diff?from=&to=`: what leads from the one state to the other, either way.
 pub(super) async fn diff(
     State(api): State<Api>,
-    Query(span): Query<Span>,
-) -> Result<Json<Value>, ApiError> {
-    let (low, high) = (span.from.min(span.to), span.from.max(span.to));
-    let head = api.catalog.store.head().await?.revision;
-    if high > head {
-        return Err(ApiError::NotFound(format!("there is no revision {high}")));
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    parameters.allow(&["from", "to"])?;
+    let newest = api.catalog.store.head().await?.revision;
+    let missing = || ApiError::InvalidQuery("`from` is missing: a revision".to_owned());
+    let from = parameters.number("from")?.ok_or_else(missing)?;
+    let to = parameters.number("to")?.unwrap_or(newest);
+    let (old, new) = (from.min(to), from.max(to));
+    if new > newest {
+        return Err(ApiError::NotFound(format!("revision {new}")));
     }
-    let Some(changes) = api.catalog.store.changes_after(low).await? else {
-        return Err(ApiError::NotFound(format!(
-            "the history of revision {low} was trimmed"
-        )));
-    };
-    let mut differing: BTreeMap<Key, Pair> = BTreeMap::new();
-    for Change {
-        revision,
-        key,
-        before,
-        after,
-        ..
-    } in changes
-    {
-        if revision > high {
-            continue;
+    let changes = api.catalog.store.changes_after(old).await?;
+    let mut changes = changes.ok_or(ApiError::Trimmed(old))?;
+    changes.retain(|change| change.revision <= new);
+    let mut changes = merge(changes);
+    if from > to {
+        for change in &mut changes {
+            std::mem::swap(&mut change.before, &mut change.after);
         }
-        let (before, after) = (before.map(|it| it.0), after.map(|it| it.0));
-        let pair = differing.entry(key).or_insert_with(|| (before, None));
-        pair.1 = after;
     }
-    let turn = span.from > span.to;
-    let lines: Vec<Value> = differing
-        .iter()
-        .map(|(key, (low, high))| {
-            if turn {
-                (key, high, low)
-            } else {
-                (key, low, high)
-            }
-        })
-        .filter(|(_, from, to)| from != to)
-        .map(|(key, from, to)| line(key, from.as_ref(), to.as_ref()))
-        .collect();
-    Ok(Json(
-        json!({"from": span.from, "to": span.to, "changes": lines}),
-    ))
+    let changes: Vec<Value> = changes.iter().map(describe).collect();
+    Ok(Json(json!({"from": from, "to": to, "changes": changes})).into_response())
 }
 
-fn summary(revision: &Revision) -> Value {
+fn head(revision: &Revision) -> Value {
     json!({
         "revision": revision.revision,
         "at_ms": revision.at_ms,
@@ -141,17 +94,25 @@ fn summary(revision: &Revision) -> Value {
     })
 }
 
-fn line(key: &Key, before: Option<&Arc<Resource>>, after: Option<&Arc<Resource>>) -> Value {
-    let action = match (before, after) {
-        (None, _) => "create",
-        (Some(_), Some(_)) => "update",
-        (Some(_), None) => "delete",
-    };
-    json!({
-        "kind": key.kind.as_str(),
-        "name": key.name,
-        "action": action,
-        "before": before.map(|it| redact(it)),
-        "after": after.map(|it| redact(it)),
-    })
+/// What changes have changed in the end, in order of key.
+fn merge(changes: Vec<Change>) -> Vec<Planned> {
+    let held = |(resource, version)| Held { resource, version };
+    let mut merged: BTreeMap<Key, Planned> = BTreeMap::new();
+    for change in changes {
+        let after = change.after.map(held);
+        match merged.get_mut(&change.key) {
+            Some(earlier) => earlier.after = after,
+            None => {
+                let planned = Planned {
+                    key: change.key.clone(),
+                    before: change.before.map(held),
+                    after,
+                };
+                merged.insert(change.key, planned);
+            }
+        }
+    }
+    let version = |held: &Option<Held>| held.as_ref().map(|held| held.version);
+    merged.retain(|_, change| version(&change.before) != version(&change.after));
+    merged.into_values().collect()
 }

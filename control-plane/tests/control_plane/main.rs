@@ -3,5 +3,6 @@
 // Clippy exempts only functions with #[test]; what they call is as much a test.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod discovery;
 mod store;

@@ -1,0 +1,242 @@
+//! What the paths share: schemas, parameters, answers.
+
+use gatewright_proto::Kind;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::example;
+
+pub(super) fn components() -> Value {
+    json!({
+        "securitySchemes": {
+            "token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A token of `GATEWRIGHT_ADMIN_TOKEN`.",
+            },
+        },
+        "parameters": parameters(),
+        "headers": headers(),
+        "responses": responses(),
+        "schemas": schemas(),
+    })
+}
+
+/// Name of a kind's schema.
+pub(super) fn schema_name(kind: Kind) -> String {
+    let words = kind.as_str().split('_');
+    let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    words.map(capital).collect()
+}
+
+fn schemas() -> Map<String, Value> {
+    let mut schemas = Map::new();
+    for &kind in Kind::ALL {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+        let mut schema = kind.schema(&mut settings.into_generator()).to_value();
+        let shared = schema
+            .as_object_mut()
+            .and_then(|schema| schema.remove("components"))
+            .and_then(|mut components| components.get_mut("schemas").map(Value::take));
+        if let Some(Value::Object(shared)) = shared {
+            schemas.extend(shared);
+        }
+        schema["examples"] = json!([example::of(kind)]);
+        schemas.insert(schema_name(kind), schema);
+    }
+    schemas.insert("Problem".to_owned(), problem());
+    schemas.insert("Change".to_owned(), change());
+    schemas.insert("Plan".to_owned(), plan());
+    schemas.insert("Bundle".to_owned(), bundle());
+    schemas.insert("Revision".to_owned(), revision());
+    schemas.insert("Node".to_owned(), node());
+    schemas
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "RFC 9457.",
+        "required": ["type", "title", "status", "code", "message", "errors"],
+        "properties": {
+            "type": {"type": "string", "const": "about:blank"},
+            "title": {"type": "string", "description": "What the status says."},
+            "status": {"type": "integer"},
+            "code": {"type": "string", "description": "Stable, snake_case."},
+            "message": {"type": "string", "description": "For people."},
+            "errors": {
+                "type": "array",
+                "description": "Everything that is wrong.",
+                "items": {
+                    "type": "object",
+                    "required": ["resource", "field", "code", "reason"],
+                    "properties": {
+                        "resource": {"type": "string", "description": "As `route/orders`; as `routes[3]` where it has no name."},
+                        "field": {"type": "string", "description": "Path within the resource."},
+                        "code": {"type": "string", "description": "Stable, snake_case."},
+                        "reason": {"type": "string", "description": "For people."},
+                    },
+                },
+            },
+        },
+        "examples": [{
+            "type": "about:blank",
+            "title": "Unprocessable Entity",
+            "status": 422,
+            "code": "invalid",
+            "message": "`route/orders`: servise: unknown field `servise`; did you mean `service`?",
+            "errors": [{
+                "resource": "route/orders",
+                "field": "servise",
+                "code": "unknown_field",
+                "reason": "unknown field `servise`; did you mean `service`?",
+            }],
+        }],
+    })
+}
+
+fn change() -> Value {
+    let resource = json!({"type": ["object", "null"], "description": "Without write-only fields."});
+    json!({
+        "type": "object",
+        "properties": {
+            "kind": {"type": "string"},
+            "name": {"type": "string"},
+            "action": {"enum": ["create", "update", "delete", "unchanged"]},
+            "before": resource,
+            "after": resource,
+            "hidden": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Fields that changed and are not shown.",
+            },
+        },
+    })
+}
+
+fn plan() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "revision": {"type": "integer", "description": "The one made; the present one where nothing changed."},
+            "dry_run": {"type": "boolean"},
+            "changes": list_of("Change"),
+        },
+    })
+}
+
+fn bundle() -> Value {
+    let list = |kind: &Kind| (kind.plural().to_owned(), list_of(&schema_name(*kind)));
+    let lists: Map<String, Value> = Kind::ALL.iter().map(list).collect();
+    let of = |kind: &Kind| (kind.plural().to_owned(), json!([example::of(*kind)]));
+    let shown = [Kind::Upstream, Kind::Target, Kind::Service, Kind::Route];
+    let example: Map<String, Value> = shown.iter().map(of).collect();
+    json!({
+        "type": "object",
+        "description": "One list a kind. Plugins may also stand in a list `plugins` of what they are attached to, without `attach`.",
+        "properties": lists,
+        "additionalProperties": false,
+        "examples": [example],
+    })
+}
+
+fn revision() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "revision": {"type": "integer"},
+            "at_ms": {"type": "integer", "description": "When, in Unix milliseconds."},
+            "author": {"type": "string", "description": "Name of the token."},
+            "comment": {"type": "string", "description": "From the header `Gatewright-Comment`."},
+            "changed": {"type": "integer"},
+            "changes": list_of("Change"),
+        },
+    })
+}
+
+fn node() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "node_id": {"type": "string"},
+            "group": {"type": "string"},
+            "version": {"type": "string"},
+            "applied_revision": {"type": "integer"},
+            "connected_seconds": {"type": "integer"},
+            "rejects": {
+                "type": "array",
+                "description": "What it refused, and why.",
+                "items": {"$ref": "#/components/schemas/Problem/properties/errors/items"},
+            },
+        },
+    })
+}
+
+fn list_of(name: &str) -> Value {
+    json!({"type": "array", "items": {"$ref": format!("#/components/schemas/{name}")}})
+}
+
+fn query(name: &str, schema: &Value, description: &str) -> Value {
+    json!({"name": name, "in": "query", "schema": schema, "description": description})
+}
+
+fn header(name: &str, description: &str) -> Value {
+    json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": description})
+}
+
+fn parameters() -> Value {
+    let text = json!({"type": "string"});
+    let switch = json!({"type": "boolean", "default": false});
+    let list = json!({"type": "array", "items": text});
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100});
+    let name = json!({"name": "name", "in": "path", "required": true, "schema": text});
+    let labels = "Only resources with this label: `key=value`, `key!=value`, `key` or `!key`. Several, separated by commas or repeated, must all be true.";
+    json!({
+        "name": name,
+        "limit": query("limit", &limit, "Most items."),
+        "before": query("before", &json!({"type": "integer"}), "`next` of the page before."),
+        "after": query("after", &text, "`next` of the page before."),
+        "label": query("label", &list, labels),
+        "wait": query("wait", &text, "Answer once every connected node has applied it: `5s`, up to `60s`."),
+        "dry_run": query("dry_run", &switch, "Only say what would change."),
+        "prune": query("prune", &switch, "Delete what is not given; with `label`, only among these."),
+        "kind": query("kind", &list, "Only resources of this kind. Repeat it for several."),
+        "if_match": header("If-Match", "Only at this version, as `ETag` told it."),
+        "if_none_match": header("If-None-Match", "Reads: 304 at this version. PUT: `*` creates and never replaces."),
+        "comment": header("Gatewright-Comment", "What it is for; kept with the revision."),
+    })
+}
+
+fn headers() -> Value {
+    json!({
+        "Revision": {
+            "description": "The revision that was made, or that is shown.",
+            "schema": {"type": "integer"},
+        },
+        "ETag": {"description": "The version.", "schema": {"type": "string"}},
+    })
+}
+
+fn responses() -> Value {
+    let problem = |description: &str| {
+        json!({
+            "description": description,
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        })
+    };
+    json!({
+        "BadRequest": problem("`invalid_json`, `invalid_yaml`, `invalid_query` or `invalid_header`"),
+        "Unauthorized": problem("`unauthorized`: no accepted token"),
+        "NotFound": problem("`not_found`, `unknown_path`"),
+        "Conflict": problem("`already_exists`, or `still_referenced` with all referrers"),
+        "Trimmed": problem("`history_trimmed`: the history does not reach back that far"),
+        "PreconditionFailed": problem("`precondition_failed`: it is at another version"),
+        "TooLarge": problem("`body_too_large`: over 10 MiB"),
+        "UnsupportedContentType": problem("`unsupported_content_type`"),
+        "Invalid": problem("`invalid`: everything that is wrong; nothing was changed"),
+        "Unavailable": problem("`busy`, `store_unavailable` or `timed_out`: try again"),
+        "NotApplied": problem("`not_applied_in_time`: committed, but not applied by all nodes within `wait`"),
+    })
+}

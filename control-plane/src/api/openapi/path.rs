@@ -1,0 +1,265 @@
+//! The paths.
+
+use gatewright_proto::Kind;
+use serde_json::{Map, Value, json};
+
+use super::{component::schema_name, example, operation::Operation};
+use crate::api::nested::NESTED;
+
+/// The groups that paths are shown in.
+pub(super) fn tags() -> Value {
+    let kinds = Kind::ALL.iter().map(|kind| json!({"name": kind.plural()}));
+    let others = ["apply", "history", "nodes", "schemas", "probes"];
+    let others = others.iter().map(|name| json!({"name": name}));
+    others.chain(kinds).collect()
+}
+
+pub(super) fn paths() -> Map<String, Value> {
+    let mut paths = Map::new();
+    for &kind in Kind::ALL {
+        paths.insert(format!("/v1/{}", kind.plural()), collection(kind));
+        paths.insert(format!("/v1/{}/{{name}}", kind.plural()), one(kind));
+    }
+    for &(parent, child) in NESTED {
+        let (parent, child) = (parent.plural(), child.plural());
+        let path = format!("/v1/{parent}/{{name}}/{child}");
+        let summary = format!("The {child} of one of the {parent}");
+        let operation = Operation::new(format!("list_{parent}_{child}"), child, &summary)
+            .takes(&["name", "limit", "after", "label"])
+            .answers(200, &page(child))
+            .fails(&["NotFound"]);
+        paths.insert(path, json!({"get": operation.done()}));
+    }
+    paths.extend(many());
+    paths.extend(history());
+    paths.extend(nodes());
+    paths.extend(schemas());
+    paths.extend(probes());
+    paths
+}
+
+const DOCUMENT_TYPES: &[&str] = &["application/json", "application/yaml"];
+
+fn schema(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn page(plural: &str) -> Value {
+    let kind = plural
+        .parse()
+        .map_or_else(|_| "Problem".to_owned(), schema_name);
+    page_of(&schema(&kind))
+}
+
+fn page_of(item: &Value) -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": item},
+            "next": {"type": ["string", "null"], "description": "`after` of the next page."},
+        },
+    })
+}
+
+fn collection(kind: Kind) -> Value {
+    let plural = kind.plural();
+    let resource = schema(&schema_name(kind));
+    let list = Operation::new(format!("list_{plural}"), plural, &format!("List {plural}"))
+        .takes(&["limit", "after", "label"])
+        .answers(200, &page(plural))
+        .fails(&["BadRequest"]);
+    let create = Operation::new(
+        format!("create_{kind}"),
+        plural,
+        &format!("Create a {kind}"),
+    )
+    .takes(&["dry_run", "wait", "comment"])
+    .takes_body(DOCUMENT_TYPES, &resource, &example::of(kind))
+    .answers(201, &resource)
+    .tells_version(201)
+    .fails(&["Conflict", "NotApplied"]);
+    json!({"get": list.done(), "post": create.done()})
+}
+
+fn one(kind: Kind) -> Value {
+    let plural = kind.plural();
+    let resource = schema(&schema_name(kind));
+    let get = Operation::new(format!("get_{kind}"), plural, &format!("Read a {kind}"))
+        .takes(&["name", "if_none_match"])
+        .answers(200, &resource)
+        .tells_version(200)
+        .answers_empty(304, "At the version that the client knows")
+        .fails(&["NotFound"]);
+    let write = [
+        "name",
+        "dry_run",
+        "wait",
+        "if_match",
+        "if_none_match",
+        "comment",
+    ];
+    let put = Operation::new(
+        format!("put_{kind}"),
+        plural,
+        &format!("Create or replace a {kind}"),
+    )
+    .takes(&write)
+    .takes_body(DOCUMENT_TYPES, &resource, &example::of(kind))
+    .answers(200, &resource)
+    .tells_version(200)
+    .answers(201, &resource)
+    .tells_version(201)
+    .fails(&["PreconditionFailed", "NotApplied"]);
+    let summary = format!("Change a {kind} by a JSON merge patch (RFC 7396)");
+    let patch = Operation::new(format!("patch_{kind}"), plural, &summary)
+        .takes(&write)
+        .takes_body(
+            &["application/merge-patch+json"],
+            &json!({"type": "object"}),
+            &json!({"enabled": false}),
+        )
+        .answers(200, &resource)
+        .tells_version(200)
+        .fails(&["NotFound", "PreconditionFailed", "NotApplied"]);
+    let delete = Operation::new(
+        format!("delete_{kind}"),
+        plural,
+        &format!("Delete a {kind}"),
+    )
+    .takes(&["name", "dry_run", "wait", "if_match", "comment"])
+    .answers_empty(204, "Deleted")
+    .fails(&["NotFound", "Conflict", "PreconditionFailed", "NotApplied"]);
+    json!({
+        "get": get.done(), "put": put.done(), "patch": patch.done(), "delete": delete.done(),
+    })
+}
+
+type Paths = Vec<(String, Value)>;
+
+fn many() -> Paths {
+    let bundle = schema("Bundle");
+    let shown = json!({"upstreams": [example::of(Kind::Upstream)]});
+    let apply = Operation::new("apply", "apply", "Apply many resources, all or none")
+        .takes(&["dry_run", "prune", "label", "wait", "comment"])
+        .takes_body(DOCUMENT_TYPES, &bundle, &shown)
+        .answers(200, &schema("Plan"))
+        .fails(&["Conflict", "NotApplied"]);
+    let summary = "The configuration as one document, without write-only fields";
+    let export = Operation::new("export", "apply", summary)
+        .takes(&["kind", "label"])
+        .answers(200, &bundle)
+        .fails(&["BadRequest"]);
+    let mut export = export.done();
+    export["responses"]["200"]["content"]["application/yaml"] = json!({"schema": bundle});
+    vec![
+        ("/v1/apply".to_owned(), json!({"post": apply.done()})),
+        ("/v1/export".to_owned(), json!({"get": export})),
+    ]
+}
+
+fn history() -> Paths {
+    let revision = schema("Revision");
+    let list = Operation::new("list_revisions", "history", "Revisions, newest first")
+        .takes(&["limit", "before"])
+        .answers(200, &page_of(&revision));
+    let show = Operation::new("get_revision", "history", "What a revision changed")
+        .answers(200, &revision)
+        .fails(&["NotFound", "Trimmed"]);
+    let diff = Operation::new(
+        "diff_revisions",
+        "history",
+        "What leads from the state at one revision to that at another",
+    );
+    let changes = json!({"type": "array", "items": schema("Change")});
+    let changes = json!({"type": "object", "properties": {"changes": changes}});
+    let diff = diff
+        .answers(200, &changes)
+        .fails(&["BadRequest", "NotFound", "Trimmed"]);
+    let number = |name: &str, place: &str, required: bool| json!([{"name": name, "in": place, "required": required, "schema": {"type": "integer", "minimum": 0}}]);
+    let (mut show, mut diff) = (show.done(), diff.done());
+    show["parameters"] = number("revision", "path", true);
+    let (from, to) = (number("from", "query", true), number("to", "query", false));
+    diff["parameters"] = json!([from[0], to[0]]);
+    vec![
+        ("/v1/revisions".to_owned(), json!({"get": list.done()})),
+        ("/v1/revisions/{revision}".to_owned(), json!({"get": show})),
+        ("/v1/revisions/diff".to_owned(), json!({"get": diff})),
+    ]
+}
+
+fn nodes() -> Paths {
+    let node = schema("Node");
+    let list = Operation::new("list_nodes", "nodes", "Connected nodes")
+        .takes(&["limit", "after"])
+        .answers(200, &page_of(&node));
+    let show = Operation::new("get_node", "nodes", "A connected node")
+        .takes(&["name"])
+        .answers(200, &node)
+        .fails(&["NotFound"]);
+    let chain = Operation::new(
+        "get_route_chain",
+        "routes",
+        "The plugins that run for a route, in order",
+    )
+    .takes(&["name"])
+    .answers(200, &json!({"type": "object"}))
+    .fails(&["NotFound"]);
+    vec![
+        ("/v1/nodes".to_owned(), json!({"get": list.done()})),
+        ("/v1/nodes/{name}".to_owned(), json!({"get": show.done()})),
+        (
+            "/v1/routes/{name}/chain".to_owned(),
+            json!({"get": chain.done()}),
+        ),
+    ]
+}
+
+fn schemas() -> Paths {
+    let object = json!({"type": "object"});
+    let get = |id: &str, summary: &str, parameter: Option<&str>| {
+        let operation = Operation::new(id, "schemas", summary).answers(200, &object);
+        let Some(name) = parameter else {
+            return json!({"get": operation.done()});
+        };
+        let mut operation = operation.fails(&["NotFound"]).done();
+        operation["parameters"] =
+            json!([{"name": name, "in": "path", "required": true, "schema": {"type": "string"}}]);
+        json!({"get": operation})
+    };
+    let kinds = get("list_schemas", "JSON schemas of all kinds", None);
+    let kind = get("get_schema", "JSON schema of a kind", Some("kind"));
+    let plugins = get(
+        "list_plugin_types",
+        "Plugin types, with their documentation",
+        None,
+    );
+    let plugin = get(
+        "get_plugin_schema",
+        "JSON schema of a plugin type's settings",
+        Some("type"),
+    );
+    vec![
+        ("/v1/schemas".to_owned(), kinds),
+        ("/v1/schemas/{kind}".to_owned(), kind),
+        ("/v1/schemas/plugins".to_owned(), plugins),
+        ("/v1/schemas/plugins/{type}".to_owned(), plugin),
+    ]
+}
+
+fn probes() -> Paths {
+    let get = |path: &str, summary: &str| {
+        let id = path.trim_start_matches('/').to_owned();
+        let operation = Operation::new(id, "probes", summary)
+            .answers_empty(200, "As asked")
+            .open_to_all();
+        (path.to_owned(), json!({"get": operation.done()}))
+    };
+    vec![
+        get("/healthz", "Whether the process answers"),
+        get(
+            "/readyz",
+            "Whether the configuration is loaded and the database answers",
+        ),
+        get("/metrics", "Counters, as OpenMetrics text"),
+    ]
+}

@@ -1,0 +1,17 @@
+//! The admin API, called in process.
+
+mod apply;
+mod auth;
+mod chain;
+mod concurrent;
+mod docs;
+mod error;
+mod export;
+mod list;
+mod precondition;
+mod reference;
+mod resource;
+mod revision;
+mod running;
+mod server;
+mod write_only;
