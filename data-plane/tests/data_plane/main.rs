@@ -7,5 +7,6 @@ mod gateway;
 mod observed;
 mod refusals;
 mod requests;
+mod spans;
 mod targets;
 mod upstream;
