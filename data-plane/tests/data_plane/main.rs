@@ -8,5 +8,6 @@ mod http2;
 mod observed;
 mod refusals;
 mod requests;
+mod spans;
 mod targets;
 mod upstream;
