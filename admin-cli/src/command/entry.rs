@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections forwarded at a time; further ones wait in the accept queue.
 const MAX_CONNECTIONS: usize = 10_000;
+/// Pause after the system refused to accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a node may take to accept.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -59,7 +61,7 @@ pub(super) async fn run(arguments: &Entry, shutdown: CancellationToken) -> anyho
         };
         let Ok((mut client, peer)) = accepted else {
             // Out of descriptors, most likely: let some connections end.
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let (target, turn) = (Arc::clone(&target), Arc::clone(&turn));

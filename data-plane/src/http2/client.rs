@@ -20,6 +20,7 @@ use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::ResponseFuture};
 use http::{HeaderMap, Response, StatusCode};
 
+use super::inflow::Inflow;
 use crate::{
     body::Body,
     connect::{Origin, SendError},
@@ -161,8 +162,7 @@ fn received(response: Response<RecvStream>, sent: Sent, place: Place, switches: 
     // A target that has answered instead of asking for the body must not get it any more.
     upload.is_done |= upload.is_waiting();
     let body = ResponseBody {
-        left: super::length::announced(&parts.headers),
-        stream,
+        inflow: Inflow::new(stream, super::length::announced(&parts.headers)),
         upload: (!upload.is_done).then_some(upload),
         place,
         patience: sent.patience,

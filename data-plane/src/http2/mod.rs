@@ -5,6 +5,7 @@
 //! connection ends.
 
 pub mod client;
+mod inflow;
 mod length;
 mod outflow;
 mod patient;

@@ -5,6 +5,7 @@ use std::{
     io,
     ops::ControlFlow,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -18,11 +19,14 @@ use super::{
         deadline::Deadline,
         encode::{self, Framing, Persistence},
     },
-    Asked, Server, lock, tunnel, watch,
+    Asked, Server, lock,
+    tunnel::Client,
+    watch,
 };
 use crate::{
     body::{Body, BodyError},
     exchange::{Answer, Exchange},
+    tunnel,
 };
 
 type Polled = Option<Result<Frame<Bytes>, BodyError>>;
@@ -189,7 +193,8 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             return ControlFlow::Break(());
         }
         let patience = self.exchange.limits().idle_timeout;
-        let bytes = tunnel::run(&self.state, upstream, patience, &self.drain).await;
+        let client = Client(Arc::clone(&self.state));
+        let bytes = tunnel::run(client, upstream, patience, &self.drain).await;
         record.sent(bytes);
         ControlFlow::Break(())
     }

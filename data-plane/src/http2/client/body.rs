@@ -2,15 +2,15 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream};
+use h2::Reason;
 use http_body::{Frame, SizeHint};
 
-use super::{connection::Place, upload::Upload};
+use super::{super::inflow::Inflow, connection::Place, upload::Upload};
 use crate::{
     body::{Body, BodyError},
     connect::SendError,
@@ -19,9 +19,7 @@ use crate::{
 
 /// Reads a stream, and sends what is left of the request's body meanwhile.
 pub(super) struct ResponseBody {
-    pub(super) stream: RecvStream,
-    /// What is left of the announced length. `h2` holds the target to it.
-    pub(super) left: Option<u64>,
+    pub(super) inflow: Inflow,
     pub(super) upload: Option<Upload>,
     pub(super) place: Place,
     pub(super) patience: Option<Duration>,
@@ -31,7 +29,7 @@ pub(super) struct ResponseBody {
 impl ResponseBody {
     /// Nothing at all needs no stream.
     pub(super) fn into_body(self) -> Body {
-        if self.stream.is_end_stream() {
+        if self.inflow.is_end() {
             return Body::Empty;
         }
         Body::Stream(Box::pin(self))
@@ -50,26 +48,6 @@ impl ResponseBody {
         }
         Ok(true)
     }
-
-    fn poll_stream(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        while let Some(data) = ready!(self.stream.poll_data(context)) {
-            let data = data.map_err(failed)?;
-            if data.is_empty() {
-                continue;
-            }
-            self.stream
-                .flow_control()
-                .release_capacity(data.len())
-                .map_err(failed)?;
-            self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-        let trailers = ready!(self.stream.poll_trailers(context)).map_err(failed)?;
-        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
-    }
 }
 
 impl http_body::Body for ResponseBody {
@@ -84,7 +62,7 @@ impl http_body::Body for ResponseBody {
             Ok(moved) => moved,
             Err(error) => return Poll::Ready(Some(Err(error))),
         };
-        let polled = self.poll_stream(context);
+        let polled = self.inflow.poll(context).map_err(failed);
         if polled.is_ready() {
             self.place.heard();
         }
@@ -99,12 +77,11 @@ impl http_body::Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        self.inflow.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.inflow.size_hint()
     }
 }
 

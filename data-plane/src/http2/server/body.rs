@@ -3,22 +3,20 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use h2::RecvStream;
 use http::{HeaderMap, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use super::super::inflow::Inflow;
 use crate::{body::BodyError, exchange::InterimQueue, http1::deadline::Deadline};
 
-/// Reads a stream. The client may send as much again as has been taken.
+/// Reads a stream, in time.
 pub(super) struct RequestBody {
-    pub(super) stream: RecvStream,
-    /// What is left of the announced length. `h2` holds the client to it.
-    pub(super) left: Option<u64>,
+    pub(super) inflow: Inflow,
     pub(super) timeout: Duration,
     pub(super) deadline: Deadline,
     /// Where to say `100 Continue` when the body is asked for, unless that has been said.
@@ -36,7 +34,7 @@ impl http_body::Body for RequestBody {
         if let Some(interim) = self.awaited.take() {
             interim.push(StatusCode::CONTINUE, HeaderMap::new());
         }
-        let polled = self.poll_stream(context);
+        let polled = self.inflow.poll(context).map_err(failed);
         if polled.is_ready() {
             self.deadline.stop();
             return polled;
@@ -47,34 +45,11 @@ impl http_body::Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        self.inflow.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
-
-impl RequestBody {
-    fn poll_stream(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        while let Some(data) = ready!(self.stream.poll_data(context)) {
-            let data = data.map_err(failed)?;
-            if data.is_empty() {
-                continue;
-            }
-            self.stream
-                .flow_control()
-                .release_capacity(data.len())
-                .map_err(failed)?;
-            self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-        let trailers = ready!(self.stream.poll_trailers(context)).map_err(failed)?;
-        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+        self.inflow.size_hint()
     }
 }
 

@@ -9,7 +9,10 @@ use gatewright_engine::{Code, Rejection};
 use h2::{RecvStream, ext};
 use http::{HeaderMap, HeaderValue, Method, Request, header, request::Parts};
 
-use super::{super::length, body::RequestBody};
+use super::{
+    super::{inflow::Inflow, length},
+    body::RequestBody,
+};
 use crate::{
     body::Body,
     exchange::{Incoming, Interim, InterimQueue},
@@ -50,8 +53,7 @@ pub(super) fn read(
         (Body::Empty, None)
     } else {
         let body = RequestBody {
-            stream,
-            left: length::announced(&parts.headers),
+            inflow: Inflow::new(stream, length::announced(&parts.headers)),
             timeout: limits.body_timeout,
             deadline: Deadline::default(),
             awaited,
