@@ -10,6 +10,7 @@ mod compile;
 mod context;
 mod error;
 pub mod live;
+pub mod outcome;
 pub mod path;
 pub mod plugin;
 pub mod reference;

@@ -1,0 +1,106 @@
+//! What became of one attempt to get a response from one target: what balancers, outlier detection,
+//! circuit breakers, concurrency limits and retries learn from.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// One attempt, when its response head has arrived or it has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// From the start of the attempt, connecting included, to its end.
+    pub took: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A response head. For gRPC, with the status that came in the head (a response of trailers only).
+    Response {
+        /// The HTTP status.
+        status: StatusCode,
+        /// `grpc-status`, where the response had one in its head.
+        grpc: Option<u32>,
+    },
+    /// No connection: refused, unreachable, TLS failed. Nothing was sent.
+    Connect,
+    /// No connection in time. Nothing was sent.
+    ConnectTimeout,
+    /// The target refused the stream before it looked at it (HTTP/2 REFUSED_STREAM, GOAWAY).
+    Refused,
+    /// The connection ended before a response head, or the head was not HTTP.
+    Reset {
+        /// Whether a byte of the request had been sent.
+        sent: bool,
+    },
+    /// No response head within the time of the attempt, or of the request.
+    Timeout,
+    /// The client went away or its body failed: says nothing of the target.
+    Abandoned,
+}
+
+/// gRPC statuses that are the service's failure: Aborted, DataLoss, DeadlineExceeded, Internal,
+/// ResourceExhausted, Unavailable.
+const GRPC_FAILURES: [u32; 6] = [10, 15, 4, 13, 8, 14];
+
+impl Outcome {
+    /// Whether the target answered, and not with a failure of its own: below 500, or for gRPC none of the
+    /// statuses that mean a failure. None where the outcome says nothing of the target.
+    pub fn succeeded(&self) -> Option<bool> {
+        match self.end {
+            End::Response { status, grpc } => {
+                let of_grpc = grpc.is_some_and(|code| GRPC_FAILURES.contains(&code));
+                Some(!status.is_server_error() && !of_grpc)
+            }
+            End::Abandoned => None,
+            _ => Some(false),
+        }
+    }
+
+    /// Whether there was no response at all, whose cause is between gateway and target.
+    pub const fn is_local(&self) -> bool {
+        !matches!(self.end, End::Response { .. } | End::Abandoned)
+    }
+
+    /// The status of the response, where there was one.
+    pub const fn status(&self) -> Option<StatusCode> {
+        match self.end {
+            End::Response { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::StatusCode;
+
+    use super::{End, Outcome};
+
+    fn outcome(end: End) -> Outcome {
+        Outcome {
+            end,
+            took: Duration::from_millis(3),
+        }
+    }
+
+    #[test]
+    fn a_response_below_500_is_a_success_and_no_response_is_a_failure() {
+        let answered = |status, grpc| outcome(End::Response { status, grpc }).succeeded();
+        assert_eq!(answered(StatusCode::NOT_FOUND, None), Some(true));
+        assert_eq!(answered(StatusCode::BAD_GATEWAY, None), Some(false));
+        assert_eq!(answered(StatusCode::OK, Some(5)), Some(true));
+        assert_eq!(answered(StatusCode::OK, Some(14)), Some(false));
+        assert_eq!(outcome(End::Timeout).succeeded(), Some(false));
+    }
+
+    #[test]
+    fn a_client_that_went_away_says_nothing_of_the_target() {
+        assert_eq!(outcome(End::Abandoned).succeeded(), None);
+        assert!(!outcome(End::Abandoned).is_local());
+    }
+}
