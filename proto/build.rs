@@ -27,6 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             describe_message(&mut config, &message);
         }
     }
+    for name in REPORTED {
+        config.message_attribute(format!("{PACKAGE}.{name}"), REPORTED_SERDE);
+    }
     for enumeration in pool.all_enums() {
         if enumeration.parent_file().name() == "resource.proto" {
             config.enum_attribute(enumeration.full_name(), SERDE);
@@ -44,6 +47,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::write(out.join("kind.rs"), kinds(&resource)?)?;
     Ok(())
 }
+
+/// What control planes show and share as JSON. Those of other versions read it: fields may be missing or
+/// unknown.
+const REPORTED: [&str; 3] = ["NodeReport", "TargetHealth", "ServiceState"];
+const REPORTED_SERDE: &str = "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default)]";
 
 const SERDE: &str = "#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]";
 

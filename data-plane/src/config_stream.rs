@@ -7,10 +7,17 @@
 mod assembly;
 mod connect;
 mod holding;
+mod reports;
 mod session;
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use rand::{Rng as _, seq::SliceRandom as _};
 use tokio::time::{Instant, sleep};
@@ -22,6 +29,7 @@ use crate::{
 
 pub(crate) use connect::{Endpoint, InvalidEndpoint};
 pub(crate) use holding::{Refusal, SharedHolding};
+pub(crate) use reports::{Draft, Reporter, Reports};
 use session::{End, Session};
 pub(crate) use status::StreamStatus;
 
@@ -55,7 +63,10 @@ pub(crate) struct Follower {
     pub(crate) cache: ConfigCache,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) status: Arc<StreamStatus>,
+    pub(crate) reports: Reports,
     pub(crate) started: Instant,
+    /// The number of the newest stream.
+    pub(crate) streams: AtomicU64,
 }
 
 impl Follower {
@@ -124,6 +135,17 @@ impl Follower {
             let wait = rand::rng().random_range(Duration::ZERO..=pause);
             sleep(wait).await;
         }
+    }
+
+    /// The number of a stream that is opened now: the time, so that it is larger than those before a
+    /// restart as well.
+    fn next_stream(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+        let next = |last: u64| Some(now.max(last + 1));
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        let last = self.streams.fetch_update(set, get, next);
+        last.map_or(now, |last| now.max(last + 1))
     }
 
     fn connected(&self, connected: bool) {

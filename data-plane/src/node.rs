@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,9 @@ use gatewright_engine::plugin::Registry;
 
 use crate::{
     config_cache::ConfigCache,
-    config_stream::{Endpoint, Follower, Identity, InvalidEndpoint, SharedHolding, StreamStatus},
+    config_stream::{
+        Endpoint, Follower, Identity, InvalidEndpoint, Reports, SharedHolding, StreamStatus,
+    },
     forward::{Forwarder, Timers},
     listener::Shared,
     proxy::{Proxy, Trust},
@@ -39,6 +44,8 @@ pub struct Node {
     publisher: Publisher,
     readiness: Readiness,
     stream: Arc<StreamStatus>,
+    /// Who tells the control plane how the node's parts fare.
+    reports: Reports,
     workers: Workers,
     drain: CancellationToken,
     /// For what must go on while workers drain.
@@ -106,6 +113,8 @@ impl Node {
         let telemetry = start_telemetry(settings, &tasks, &stop)?;
         let upstreams = Upstreams::new(settings.worker_count());
         let publisher = Publisher::new(upstreams, Arc::clone(&telemetry.metrics));
+        let reports = Reports::default();
+        reports.register(Arc::new(publisher.clone()));
         let drain = CancellationToken::new();
         let workers = start_workers(settings, &telemetry, &publisher, &drain)?;
         let stream = Arc::new(StreamStatus::new());
@@ -123,6 +132,7 @@ impl Node {
             publisher,
             readiness,
             stream,
+            reports,
             workers,
             drain,
             stop,
@@ -161,7 +171,9 @@ impl Node {
             cache: ConfigCache::new(settings.state_dir.clone()),
             telemetry,
             status: Arc::clone(&self.stream),
+            reports: self.reports.clone(),
             started: tokio::time::Instant::now(),
+            streams: AtomicU64::new(0),
         };
         follower.restore();
         self.tasks.spawn(follower.run(self.stop.clone()));

@@ -8,6 +8,7 @@ use gatewright_engine::{Action, Route, Service, Snapshot, live::Live};
 use serde::Serialize;
 
 use crate::{
+    config_stream::{Draft, Reporter},
     telemetry::{Metrics, RouteMetrics, ServiceMetrics},
     upstream::{LiveUpstream, Upstreams},
 };
@@ -155,6 +156,16 @@ impl Publisher {
             upstream,
             metrics,
             server_name: server_name.map(Arc::from),
+        }
+    }
+}
+
+impl Reporter for Publisher {
+    fn report(&self, draft: &mut Draft) {
+        for service in &self.current.load().services {
+            let metrics = &service.metrics;
+            draft.service(&metrics.service).requests = metrics.requests();
+            service.upstream.report(draft);
         }
     }
 }

@@ -17,6 +17,7 @@ use gatewright_engine::{Candidate, Cursor, Upstream};
 use smallvec::SmallVec;
 use tokio::{sync::watch, time::timeout};
 
+use crate::config_stream::Draft;
 pub(crate) use address::{Address, InFlight};
 pub(crate) use registry::Upstreams;
 
@@ -54,6 +55,13 @@ impl LiveUpstream {
         }
         let _ = timeout(patience, resolved.wait_for(|done| *done)).await;
         self.pick_now(worker, tried)
+    }
+
+    /// Tells of every address.
+    pub(crate) fn report(&self, draft: &mut Draft) {
+        for address in self.addresses.load().iter() {
+            draft.target(&self.spec.name, &address.target, address.socket);
+        }
     }
 
     fn pick_now(&self, worker: usize, tried: &[SocketAddr]) -> Option<Arc<Address>> {

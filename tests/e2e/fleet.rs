@@ -122,3 +122,20 @@ async fn nodes_move_to_the_other_control_plane_when_theirs_ends_and_no_request_f
     traffic.ended_without_failure().await;
     staying.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_shows_how_the_targets_and_services_of_a_node_fare() {
+    let fleet = Fleet::start(|_, urls| vec![urls[0].clone()]).await;
+    let admin = &fleet.control_planes[0].admin;
+    assert_eq!(fleet.nodes[1].status("/base").await, 200);
+    let address = fleet.upstream.address.to_string();
+    let told = async || {
+        let node = admin.get("/v1/nodes/node-1").await.json();
+        let (target, service) = (&node["facts"]["targets"][0], &node["facts"]["services"][0]);
+        let healthy = target["address"] == address.as_str() && target["healthy"] == true;
+        healthy && service["service"] == "echo" && service["requests"] == 1
+    };
+    eventually("the node tells of its target and its service", told).await;
+    let listed = admin.get("/v1/nodes").await.json();
+    assert!(listed["items"][0]["facts"].is_null(), "only of one node");
+}

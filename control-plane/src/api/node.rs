@@ -22,6 +22,7 @@ pub(super) async fn list(
     nodes.retain(|node| node.node_id > after);
     let more = nodes.len() > page.limit;
     nodes.truncate(page.limit);
+    nodes.iter_mut().for_each(|node| node.facts = None);
     let next = nodes.last().filter(|_| more);
     let next = next.map(|node| node.node_id.clone());
     let body = json!({"revision": revision, "items": nodes, "next": next});

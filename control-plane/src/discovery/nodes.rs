@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use gatewright_proto::v1::{Hello, Report};
+use gatewright_proto::v1::{Hello, NodeReport, Report};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,8 @@ struct Node {
     compile_us: u64,
     withheld: Vec<String>,
     report: Report,
+    /// How its parts fare.
+    facts: NodeReport,
     deviations: Deviations,
     /// Ends the session, when another one takes its place.
     replaced: CancellationToken,
@@ -128,6 +130,7 @@ impl Nodes {
                 applied_revision: resumed,
                 ..Report::default()
             },
+            facts: NodeReport::default(),
             deviations: Deviations::new(),
             replaced: replaced.clone(),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatewright_proto::{
     Kind,
     v1::{
-        self, Ack, Delta, Held, Hello, NodeMessage, Outcome, Report, Welcome,
+        self, Ack, Delta, Held, Hello, NodeMessage, NodeReport, Outcome, Report, Welcome,
         control_message::Message as Control, discovery_client::DiscoveryClient,
         node_message::Message,
     },
@@ -26,6 +26,8 @@ const MAX_MESSAGE_BYTES: usize = 4 << 20;
 /// Resources in one part of `held`.
 const HELD_PART: usize = 5_000;
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+/// How often parts of the node are asked how they fare.
+const NODE_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Time for a control plane to be connected to and to welcome.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a message to be taken.
@@ -52,6 +54,8 @@ pub(super) struct Session<'f> {
     outgoing: mpsc::Sender<NodeMessage>,
     incoming: Streaming<v1::ControlMessage>,
     assembly: Assembly,
+    /// What it was told last of how the node's parts fare.
+    told: NodeReport,
 }
 
 impl<'f> Session<'f> {
@@ -82,6 +86,7 @@ impl<'f> Session<'f> {
             outgoing,
             incoming,
             assembly: Assembly::default(),
+            told: NodeReport::default(),
         };
         Ok((session, welcome))
     }
@@ -90,12 +95,20 @@ impl<'f> Session<'f> {
     pub(super) async fn listen(&mut self) -> End {
         let mut reports = interval(REPORT_INTERVAL);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut node_reports = interval(NODE_REPORT_INTERVAL);
+        node_reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut leave: Option<Instant> = None;
         loop {
             let message = tokio::select! {
                 message = self.incoming.message() => message,
                 _ = reports.tick() => {
                     if let Err(end) = self.send(Message::Report(report(self.follower))).await {
+                        return end;
+                    }
+                    continue;
+                }
+                _ = node_reports.tick() => {
+                    if let Err(end) = self.say_how_it_fares().await {
                         return end;
                     }
                     continue;
@@ -128,6 +141,17 @@ impl<'f> Session<'f> {
                 return end;
             }
         }
+    }
+
+    /// Tells how the node's parts fare, where that has changed.
+    async fn say_how_it_fares(&mut self) -> Result<(), End> {
+        let report = self.follower.reports.collect();
+        if report == self.told {
+            return Ok(());
+        }
+        self.send(Message::NodeReport(report.clone())).await?;
+        self.told = report;
+        Ok(())
     }
 
     async fn say_held(&self) -> Result<(), End> {
@@ -228,6 +252,7 @@ fn hello(follower: &Follower) -> Hello {
         kinds: Kind::ALL.iter().map(ToString::to_string).collect(),
         resume: follower.holding.lock().resume(),
         listeners: identity.listeners.clone(),
+        stream: follower.next_stream(),
     }
 }
 

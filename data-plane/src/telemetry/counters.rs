@@ -71,6 +71,11 @@ impl ServiceMetrics {
         }
     }
 
+    /// How many exchanges were counted.
+    pub(crate) fn requests(&self) -> u64 {
+        self.durations.get().map_or(0, |it| it.request.count())
+    }
+
     /// Counts an exchange: how long it took, and how long the target took to the head of its answer.
     pub(super) fn observe(&self, request: Duration, upstream: Option<Duration>) {
         let durations = self.durations.get_or_init(Box::default);

@@ -29,6 +29,12 @@ impl Histogram {
         self.sum_us.fetch_add(us, Ordering::Relaxed);
     }
 
+    /// How many were counted.
+    pub(super) fn count(&self) -> u64 {
+        let counts = self.counts.iter().map(|it| it.load(Ordering::Relaxed));
+        counts.sum()
+    }
+
     /// Writes it, in seconds.
     pub(super) fn encode(&self, encoder: &mut MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
         let bounds = BOUNDS_US.iter().map(|us| seconds(*us));

@@ -2,11 +2,16 @@
 
 use std::time::Instant;
 
-use gatewright_proto::v1::Report;
+use gatewright_proto::v1::{NodeReport, Report};
+use prost::Message as _;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
 use super::{Node, Nodes, lock};
 use crate::discovery::{holding::Deviations, metrics::Metrics};
+
+/// Most bytes of what a node tells of its parts.
+const MAX_FACTS_BYTES: usize = 80 << 10;
 
 /// Its place; given up when dropped.
 #[derive(Debug)]
@@ -79,6 +84,15 @@ impl Registration {
     /// It has told how it goes.
     pub(in crate::discovery) fn reported(&self, report: Report) {
         self.with(|node| node.report = report);
+    }
+
+    /// It has told how its parts fare.
+    pub(in crate::discovery) fn fares(&self, report: NodeReport) -> Result<(), Status> {
+        if report.encoded_len() > MAX_FACTS_BYTES {
+            return Err(Status::resource_exhausted("a node report of over 80 KiB"));
+        }
+        self.with(|node| node.facts = report);
+        Ok(())
     }
 
     fn with(&self, change: impl FnOnce(&mut Node)) {

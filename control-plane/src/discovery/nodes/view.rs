@@ -1,13 +1,13 @@
 //! Nodes as the admin API shows them.
 
-use gatewright_proto::Key;
+use gatewright_proto::{Key, v1::NodeReport};
 use serde::{Deserialize, Serialize};
 
 use super::Node;
 use crate::discovery::holding::Deviation;
 
 /// A node as the admin API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeView {
     /// Its name.
     pub node_id: String,
@@ -45,6 +45,9 @@ pub struct NodeView {
     pub stuck: String,
     /// What it refused, and why.
     pub rejects: Vec<Refusal>,
+    /// How its targets and services fare, as it last told; only where one node is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<NodeReport>,
 }
 
 /// How a node goes.
@@ -127,6 +130,7 @@ impl NodeView {
                 .iter()
                 .flat_map(|(key, it)| refusals(key, it))
                 .collect(),
+            facts: Some(node.facts.clone()),
         }
     }
 }

@@ -11,6 +11,7 @@ impl Session {
     pub(super) async fn receive(&mut self, message: NodeMessage) -> Result<(), Status> {
         match (message.message, &mut self.owed) {
             (Some(Message::Report(report)), _) => self.registration.reported(report),
+            (Some(Message::NodeReport(report)), _) => self.registration.fares(report)?,
             (Some(Message::Ack(ack)), Owed::Ack(flight)) if flight.nonce == ack.nonce => {
                 if let Owed::Ack(flight) = std::mem::replace(&mut self.owed, Owed::Nothing) {
                     self.acknowledged(ack, &flight)?;

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use gatewright_control_plane::discovery::Limits;
 use gatewright_proto::v1::{
-    Ack, Report, control_message::Message as Control, node_message::Message,
+    Ack, NodeReport, Report, TargetHealth, control_message::Message as Control,
+    node_message::Message,
 };
+use tokio::time::timeout;
 use tonic::Code;
 
 use super::plane::{Node, Plane};
@@ -139,4 +141,36 @@ async fn a_large_snapshot_comes_in_parts_within_the_limit_of_a_message() {
         }
     }
     assert_eq!(parts, 4);
+}
+
+#[tokio::test]
+async fn what_a_node_tells_of_its_targets_is_known_and_too_much_of_it_is_refused() {
+    let database = Database::sqlite();
+    let plane = Plane::start(&database.open().await).await;
+    let mut node = Node::new("node");
+    node.connect(&plane).await;
+    node.follow().await;
+    let target = |reason: &str| NodeReport {
+        targets: vec![TargetHealth {
+            upstream: "pool".to_owned(),
+            reason: reason.to_owned(),
+            ..TargetHealth::default()
+        }],
+        ..NodeReport::default()
+    };
+    node.say(Message::NodeReport(target("timeout"))).await;
+    let known = || plane.nodes.list()[0].facts == Some(target("timeout"));
+    timeout(PATIENCE, async {
+        while !known() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("it is known");
+    let large = target(&"x".repeat(100_000));
+    node.say(Message::NodeReport(large)).await;
+    assert_eq!(
+        node.hear().await.unwrap_err().code(),
+        Code::ResourceExhausted
+    );
 }

@@ -1,0 +1,187 @@
+//! How the parts of a node fare, for the control plane: whoever knows something registers here.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use gatewright_proto::v1::{NodeReport, ServiceState, TargetHealth};
+use prost::Message as _;
+
+/// Most bytes of a report, encoded. Control planes keep one of each node, and share it.
+const MAX_REPORT_BYTES: usize = 64 << 10;
+
+/// A part of the node that knows how something fares. It is asked once a second, on the control runtime;
+/// it must not wait.
+pub(crate) trait Reporter: Send + Sync + fmt::Debug {
+    /// Writes down what it knows.
+    fn report(&self, draft: &mut Draft);
+}
+
+/// Everyone who reports.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reports {
+    reporters: Arc<Mutex<Vec<Arc<dyn Reporter>>>>,
+}
+
+impl Reports {
+    /// Asks this part as well from now on.
+    pub(crate) fn register(&self, reporter: Arc<dyn Reporter>) {
+        self.reporters().push(reporter);
+    }
+
+    /// What all of them say now.
+    pub(super) fn collect(&self) -> NodeReport {
+        let mut draft = Draft::default();
+        for reporter in self.reporters().iter() {
+            reporter.report(&mut draft);
+        }
+        draft.finish()
+    }
+
+    fn reporters(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn Reporter>>> {
+        self.reporters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A report that is being written. Several parts may know something of the same thing.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    targets: BTreeMap<(String, String, SocketAddr), TargetHealth>,
+    services: BTreeMap<String, ServiceState>,
+}
+
+impl Draft {
+    /// The row of one address of a target; healthy until somebody says otherwise.
+    pub(crate) fn target(
+        &mut self,
+        upstream: &str,
+        target: &str,
+        address: SocketAddr,
+    ) -> &mut TargetHealth {
+        let key = (upstream.to_owned(), target.to_owned(), address);
+        self.targets.entry(key).or_insert_with(|| TargetHealth {
+            upstream: upstream.to_owned(),
+            target: target.to_owned(),
+            address: address.to_string(),
+            healthy: true,
+            ..TargetHealth::default()
+        })
+    }
+
+    /// The row of a service.
+    pub(crate) fn service(&mut self, service: &str) -> &mut ServiceState {
+        let blank = || ServiceState {
+            service: service.to_owned(),
+            ..ServiceState::default()
+        };
+        self.services
+            .entry(service.to_owned())
+            .or_insert_with(blank)
+    }
+
+    /// Puts what is unwell first, and leaves off the last where it is too much.
+    fn finish(self) -> NodeReport {
+        let (mut targets, mut services): (Vec<_>, Vec<_>) = (
+            self.targets.into_values().collect(),
+            self.services.into_values().collect(),
+        );
+        targets.sort_by_key(|it| it.healthy && !it.ejected);
+        services.sort_by_key(|it| matches!(it.breaker.as_str(), "" | "closed"));
+        let mut report = NodeReport::default();
+        let (mut room, mut omitted) = (MAX_REPORT_BYTES, 0);
+        let mut fits = |bytes: usize| {
+            // Tag and length of a row take at most 4 bytes.
+            let left = room.checked_sub(bytes + 4);
+            room = left.unwrap_or(0);
+            omitted += u32::from(left.is_none());
+            left.is_some()
+        };
+        // In turns, so that many of the one leave room for the other.
+        let (mut targets, mut services) = (targets.into_iter(), services.into_iter());
+        loop {
+            let (target, service) = (targets.next(), services.next());
+            if target.is_none() && service.is_none() {
+                break;
+            }
+            let target = target.filter(|it| fits(it.encoded_len()));
+            report.targets.extend(target);
+            let service = service.filter(|it| fits(it.encoded_len()));
+            report.services.extend(service);
+        }
+        report.omitted = omitted;
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says of each of its targets that it is unhealthy, or that all are well.
+    #[derive(Debug)]
+    struct Says {
+        targets: u16,
+        reason: &'static str,
+    }
+
+    impl Reporter for Says {
+        fn report(&self, draft: &mut Draft) {
+            for port in 0..self.targets {
+                let address = SocketAddr::from(([127, 0, 0, 1], port));
+                let row = draft.target("pool", &format!("target-{port}"), address);
+                if !self.reason.is_empty() {
+                    row.healthy = false;
+                    row.reason = self.reason.to_owned();
+                }
+            }
+            draft.service("orders").requests += 1;
+        }
+    }
+
+    fn reports(reporters: impl IntoIterator<Item = Says>) -> NodeReport {
+        let reports = Reports::default();
+        for reporter in reporters {
+            reports.register(Arc::new(reporter));
+        }
+        reports.collect()
+    }
+
+    #[test]
+    fn parts_that_know_of_the_same_thing_share_a_row() {
+        let well = Says {
+            targets: 2,
+            reason: "",
+        };
+        let unwell = Says {
+            targets: 1,
+            reason: "connection refused",
+        };
+        let report = reports([well, unwell]);
+        let healthy: Vec<bool> = report.targets.iter().map(|it| it.healthy).collect();
+        assert_eq!(healthy, [false, true]);
+        assert_eq!((report.services.len(), report.services[0].requests), (1, 2));
+        assert_eq!(report.omitted, 0);
+    }
+
+    #[test]
+    fn a_report_is_bounded_and_what_is_unwell_is_in_it() {
+        let well = Says {
+            targets: 5000,
+            reason: "",
+        };
+        let unwell = Says {
+            targets: 10,
+            reason: "timeout",
+        };
+        let report = reports([well, unwell]);
+        assert!(report.encoded_len() <= MAX_REPORT_BYTES + 8);
+        assert!(report.targets[..10].iter().all(|it| !it.healthy));
+        assert_eq!(report.targets.len() + report.omitted as usize, 5000);
+        assert_eq!(report.services.len(), 1);
+    }
+}
