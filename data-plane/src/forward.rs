@@ -1,17 +1,22 @@
 //! The stages *pick* and *forward*: a target, the request as it is to be for it, another target where that
 //! is safe.
 
+mod attempt;
 mod failure;
 mod outgoing;
 mod timers;
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use gatewright_engine::{Rejection, RequestContext, Service};
+use gatewright_engine::{Rejection, RequestContext, Service, outcome::End};
 use gatewright_proto::v1::Protocol as Spoken;
 use http::{HeaderValue, Response, StatusCode, Version, header, uri::PathAndQuery};
 use smallvec::SmallVec;
-use tokio::time::Instant;
 
 use crate::{
     body::{Body, Timed},
@@ -24,6 +29,7 @@ use crate::{
     upstream::Address,
     websocket::Handshake,
 };
+use attempt::{Attempt, Running, end};
 use failure::{failed, no_target, too_late};
 use outgoing::outgoing;
 pub(crate) use timers::Timers;
@@ -53,6 +59,16 @@ pub(crate) struct Forward<'a> {
     pub(crate) body: Body,
 }
 
+/// What stays the same in all attempts of one request.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    context: &'a RequestContext,
+    service: &'a Service,
+    live: &'a LiveService,
+    /// When the request came here.
+    began: Instant,
+}
+
 impl Forwarder {
     /// Forwards, and returns at the response head.
     pub(crate) async fn forward(
@@ -70,11 +86,19 @@ impl Forwarder {
         let of_route = context.route.request_timeout_ms;
         let timeout_ms = of_route.unwrap_or(service.request_timeout_ms);
         let timeout = (timeout_ms > 0).then(|| Duration::from_millis(u64::from(timeout_ms)));
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let began = Instant::now();
+        let deadline = timeout.map(|timeout| began + timeout);
         let (mut outgoing, handshake) = outgoing(context, forward)?;
+        let mut running = Running::new();
         let received = {
+            let call = Call {
+                context,
+                service,
+                live,
+                began,
+            };
             // Pinned here: what takes a future by value makes room for it twice, on every connection.
-            let attempts = pin!(self.attempts(context, (service, live), &mut outgoing, record));
+            let attempts = pin!(self.attempts(&call, &mut outgoing, &mut running, record));
             match timeout {
                 None => attempts.await,
                 Some(timeout) => {
@@ -83,22 +107,30 @@ impl Forwarder {
                 }
             }
         };
+        for late in running {
+            late.finish(End::Timeout, Instant::now());
+        }
         // Plugins that look at the response may look at the request once more.
         context.headers = std::mem::take(outgoing.request.headers_mut());
         let received = received?;
-        record.answered();
         record.note(|line| line.upstream_status = Some(received.response.status().as_u16()));
         answered(received, &handshake, service.protocol, deadline)
     }
 
     /// Sends to one target after the other, where nobody can have seen the request.
-    async fn attempts(
+    async fn attempts<'a>(
         &self,
-        context: &RequestContext,
-        (service, live): (&Service, &LiveService),
+        call: &Call<'a>,
         outgoing: &mut Outgoing,
+        running: &mut Running<'a>,
         record: &mut Record,
     ) -> Result<Received, Rejection> {
+        let Call {
+            context,
+            service,
+            live,
+            ..
+        } = *call;
         let empty = matches!(outgoing.request.body(), Body::Empty);
         let safe_again = empty && context.method.is_idempotent();
         let mut tried: SmallVec<[SocketAddr; MAX_ATTEMPTS]> = SmallVec::new();
@@ -111,18 +143,31 @@ impl Forwarder {
             let Some(address) = picked.or_else(|| once_more.take()) else {
                 break;
             };
+            // The first attempt begins with the stage: a name that is not resolved yet is rare.
+            let began = match tried.is_empty() {
+                true => call.began,
+                false => Instant::now(),
+            };
             tried.push(address.socket);
-            record.forwarding();
+            record.forwarding(began);
             record.note(|line| line.target = Some(address.socket));
-            if let Some(facts) = record.facts() {
-                facts.busy = Some(address.begin());
-            }
             if !context.route.preserve_host {
                 let host = address.authority(service.tls.is_some());
                 outgoing.request.headers_mut().insert(header::HOST, host);
             }
-            let error = match self.send((service, live), &address, outgoing).await {
-                Ok(received) => return Ok(received),
+            running.push(Attempt::begin(live, Arc::clone(&address), began));
+            let sent = self.send((service, live), &address, outgoing).await;
+            let now = Instant::now();
+            let over = running.pop();
+            let ended = over.map(|attempt| attempt.finish(end(&sent, service.protocol), now));
+            let error = match sent {
+                Ok(received) => {
+                    record.answered(now);
+                    if let (Some(facts), Some((_, busy))) = (record.facts(), ended) {
+                        facts.busy = busy;
+                    }
+                    return Ok(received);
+                }
                 Err(error) => error,
             };
             tracing::debug!(%error, target = %address.socket, "a target did not answer");
@@ -190,7 +235,7 @@ fn answered(
     );
     // A tunnel has left the time of a request behind.
     if let Some(deadline) = deadline.filter(|_| received.tunnel.is_none()) {
-        body = Timed::wrap(body, deadline);
+        body = Timed::wrap(body, deadline.into());
     }
     Ok((Response::from_parts(parts, body), received.tunnel))
 }

@@ -1,10 +1,10 @@
 //! What a node serves: the snapshot of one revision, joined with what outlives revisions (targets'
 //! state, counters), so that a request looks nothing up by name.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use gatewright_engine::{Action, Route, Service, Snapshot, live::Live};
+use gatewright_engine::{Action, Route, Service, Snapshot, live::Live, outcome::Outcome};
 use serde::Serialize;
 
 use crate::{
@@ -33,6 +33,14 @@ pub struct LiveService {
     pub metrics: Arc<ServiceMetrics>,
     /// The name to send and check in TLS; none is the target's host.
     pub server_name: Option<Arc<str>>,
+}
+
+impl LiveService {
+    /// Learns from an attempt that is over. Called exactly once for each.
+    pub(crate) fn attempted(&self, outcome: &Outcome, now: Instant) {
+        // Told to what a service protects itself with, which begins here.
+        let _ = (&self.metrics, outcome, now);
+    }
 }
 
 /// What a node holds, for people to read.

@@ -126,18 +126,19 @@ impl Record {
     }
 
     /// Notes that the request is now sent to a target.
-    pub(crate) fn forwarding(&mut self) {
+    pub(crate) fn forwarding(&mut self, now: Instant) {
         self.reach(Stage::Forward);
         if let Some(facts) = self.facts() {
-            facts.forwarded.get_or_insert_with(Instant::now);
+            facts.forwarded.get_or_insert(now);
         }
     }
 
     /// Notes that the head of the target's answer is there.
-    pub(crate) fn answered(&mut self) {
+    pub(crate) fn answered(&mut self, now: Instant) {
         self.reach(Stage::Respond);
         if let Some(facts) = self.facts() {
-            facts.upstream = facts.forwarded.map(|since| since.elapsed());
+            let since = |since| now.saturating_duration_since(since);
+            facts.upstream = facts.forwarded.map(since);
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod fault;
 mod gateway;
 mod http2;
 mod observed;
