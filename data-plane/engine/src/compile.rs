@@ -8,6 +8,7 @@ mod certificate;
 mod check;
 mod consumer;
 mod field;
+mod health;
 pub(crate) mod pattern;
 mod plugin;
 mod route;

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode};
 use crate::{
     Matched, Miss, Query,
     compile::pattern::ByText,
+    health::HealthSpec,
     plugin::{Chain, Instance},
     route::Router,
 };
@@ -167,6 +168,8 @@ pub struct Upstream {
     pub balancer: v1::Balancer,
     /// How often names are resolved again.
     pub dns_refresh_ms: u32,
+    /// How its targets are known to be fit for requests.
+    pub health: HealthSpec,
     /// Enabled targets, in order of name. One with weight 0 gets nothing new.
     pub targets: Vec<Target>,
 }

@@ -109,6 +109,7 @@ impl Upstreams {
 
 #[cfg(test)]
 mod tests {
+    use gatewright_engine::health::HealthSpec;
     use gatewright_proto::v1::Balancer;
 
     use super::*;
@@ -124,6 +125,7 @@ mod tests {
             name: "u".into(),
             balancer: Balancer::RoundRobin,
             dns_refresh_ms: 5000,
+            health: HealthSpec::default(),
             targets: targets.iter().map(target).collect(),
         })
     }

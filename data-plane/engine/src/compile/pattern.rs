@@ -38,6 +38,15 @@ impl<'a> Patterns<'a> {
         self.used.insert(text.into(), regex.clone());
         Ok(regex)
     }
+
+    /// The expression, to match anywhere in a text of several lines.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub(super) fn somewhere(&mut self, text: &str) -> Result<Regex, String> {
+        bounded(text).map_err(|error| format!("`{text}` is not a regular expression: {error}"))?;
+        self.whole(&format!("(?s:.*)(?:{text})(?s:.*)"))
+    }
 }
 
 fn anchored(text: &str) -> Result<Regex, String> {

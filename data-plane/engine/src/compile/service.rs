@@ -11,7 +11,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{
-    Compiler, Mistake, field,
+    Compiler, Mistake, field, health,
     upstream::{DNS_REFRESH_MS, Upstreams, WEIGHT},
 };
 use crate::{Service, Target, Tls, Upstream, path::normalize};
@@ -194,6 +194,7 @@ fn of_url(service: &str, url: &Url) -> Arc<Upstream> {
         name: format!("url:{service}").into(),
         balancer: Balancer::RoundRobin,
         dns_refresh_ms: DNS_REFRESH_MS,
+        health: health::standard(),
         targets: vec![Target {
             name: "url".into(),
             host: url.host.clone(),

@@ -7,7 +7,7 @@ use gatewright_proto::{
     v1::{self, Balancer},
 };
 
-use super::{Compiler, Mistake, field};
+use super::{Compiler, Mistake, field, health};
 use crate::{Target, Upstream};
 
 /// Default of `dns_refresh_ms`.
@@ -35,6 +35,7 @@ impl Compiler<'_> {
                 let reason = format!("`{}` is not a balancer known here", upstream.balancer);
                 mistakes.push(Mistake::value("balancer", reason));
             }
+            let health = health::spec(upstream, &mut self.patterns, &mut mistakes);
             self.add_all(key, mistakes);
             // A disabled upstream has no targets; a broken one closes what needs it.
             let own = targets.remove(&key.name).unwrap_or_default();
@@ -42,6 +43,7 @@ impl Compiler<'_> {
                 name: key.name.as_str().into(),
                 balancer: balancer.unwrap_or_default(),
                 dns_refresh_ms: refresh.unwrap_or(DNS_REFRESH_MS),
+                health,
                 targets: if held.resource.enabled() {
                     own
                 } else {
