@@ -1,9 +1,9 @@
 # One image with the three binaries: gatewright, gatewright-control-plane, gatewright-data-plane.
-FROM rust:1-bookworm AS build
+FROM rust:1-bookworm AS dependencies
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends cmake >/dev/null && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 
-# The dependencies, in a layer of their own: it is built again only when a manifest changes.
+# The dependencies, in a stage of their own: it is built again only when a manifest changes.
 COPY Cargo.toml Cargo.lock ./
 COPY proto/Cargo.toml proto/
 COPY data-plane/Cargo.toml data-plane/
@@ -14,10 +14,11 @@ COPY tests/Cargo.toml tests/
 RUN for package in proto data-plane data-plane/engine control-plane admin-cli tests; do \
       mkdir -p $package/src && echo 'fn main() {}' | tee $package/src/main.rs >$package/src/lib.rs; \
     done \
-    && mkdir -p tests/bench && echo 'fn main() {}' >tests/bench/main.rs \
+    && mkdir -p tests/bench && echo 'fn main() {}' | tee tests/bench/main.rs >proto/build.rs \
     && cargo build --locked --profile dist --workspace --exclude gatewright-tests \
-    && rm -rf proto/src data-plane/src data-plane/engine/src control-plane/src admin-cli/src
+    && rm -rf proto/build.rs proto/src data-plane/src data-plane/engine/src control-plane/src admin-cli/src
 
+FROM dependencies AS build
 COPY proto proto
 COPY migrations migrations
 COPY data-plane data-plane
