@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use gatewright_engine::Rejection;
+use gatewright_engine::{Certificate, Rejection};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -64,6 +64,17 @@ impl Connection {
 pub struct TlsInfo {
     /// SNI, in lower case.
     pub server_name: Option<Box<str>>,
+    /// The certificate that was picked for it.
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+impl TlsInfo {
+    /// Whether requests for this host may come on the connection: the client has been shown a certificate for
+    /// it. Clients of HTTP/2 use one connection for all hosts of a certificate (RFC 9113, 9.1.1).
+    pub(crate) fn speaks_for(&self, host: &str) -> bool {
+        let named = self.server_name.as_deref() == Some(host);
+        named || self.certificate.as_ref().is_some_and(|it| it.covers(host))
+    }
 }
 
 /// The version of HTTP that a client speaks.

@@ -26,7 +26,7 @@ use crate::{
     http1, http2,
     proxy::Proxy,
     telemetry::Telemetry,
-    tls,
+    tls::{self, Tls},
 };
 use detect::detect;
 use prefixed::Prefixed;
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) max_connections: usize,
     pub(crate) connections: AtomicUsize,
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) tls: Tls,
 }
 
 impl Shared {
@@ -171,19 +171,19 @@ async fn serve_plain(
 async fn serve_tls(
     socket: TcpStream,
     (peer, local): (SocketAddr, SocketAddr),
-    config: &Arc<rustls::ServerConfig>,
+    tls: &Tls,
     proxy: Arc<Proxy>,
     drain: CancellationToken,
 ) {
-    let handshake = TlsAcceptor::from(Arc::clone(config)).accept(socket);
+    let handshake = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket);
     let Ok(Ok(stream)) = timeout(HANDSHAKE_TIMEOUT, handshake).await else {
         return;
     };
     let session = stream.get_ref().1;
+    let name = session.server_name().map(str::to_ascii_lowercase);
     let info = TlsInfo {
-        server_name: session
-            .server_name()
-            .map(|name| name.to_ascii_lowercase().into()),
+        certificate: name.as_deref().and_then(|name| tls.certificate(name)),
+        server_name: name.map(Into::into),
     };
     let protocol = match session.alpn_protocol() {
         Some(tls::HTTP2) => Protocol::Http2,

@@ -27,7 +27,7 @@ use crate::{
     settings::NodeSettings,
     status::{self, Told},
     telemetry::{AccessLog, Metrics, Telemetry, Tracer, export},
-    tls,
+    tls::Tls,
     upstream::Upstreams,
     workers::{Plan, Workers},
 };
@@ -239,7 +239,7 @@ fn start_workers(
         max_connections: settings.max_connections,
         connections: AtomicUsize::new(0),
         telemetry: Arc::clone(telemetry),
-        tls: tls::config(publisher.current())?,
+        tls: Tls::new(publisher.current())?,
     });
     let plan = Plan {
         count: settings.worker_count(),

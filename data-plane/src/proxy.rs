@@ -15,6 +15,7 @@ mod trace;
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use clap::ValueEnum;
 use gatewright_engine::{
     Code, Miss, Query, Rejection, RequestContext,
     plugin::{self, Answer as Verdict, Ran},
@@ -55,6 +56,21 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Most streams at a time on an HTTP/2 connection. Default 128.
     pub concurrent_streams: u32,
+    /// What a client of HTTP/1.1 means that ends its side while it waits.
+    pub half_close: HalfClose,
+    /// How long connections that have switched protocols go on when the node drains. Default 22.5 s.
+    pub tunnel_grace: Duration,
+}
+
+/// What it means that a client of HTTP/1.1 ends its side of the connection while it waits for an answer.
+/// Nothing on the wire tells the two apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum HalfClose {
+    /// It has gone: the upstream need not go on.
+    #[default]
+    Abort,
+    /// It has nothing more to say, and waits for the answer.
+    Answer,
 }
 
 /// Whose forwarding fields are believed.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args;
 use ipnet::IpNet;
 
-use crate::proxy::{ForwardedFields, Limits};
+use crate::proxy::{ForwardedFields, HalfClose, Limits};
 
 /// Settings of a node. Flags go before variables.
 #[derive(Args, Clone, Debug)]
@@ -106,11 +106,16 @@ pub struct NodeSettings {
     /// Most streams at a time on an HTTP/2 connection.
     #[arg(long, env = "GATEWRIGHT_MAX_STREAMS", default_value_t = 128)]
     pub max_streams: u32,
+    /// What a client of HTTP/1.1 means that ends its side of the connection while it waits: that it has gone,
+    /// or that it has nothing more to say.
+    #[arg(long, env = "GATEWRIGHT_HALF_CLOSE", default_value = "abort")]
+    pub half_close: HalfClose,
     /// Time from SIGTERM, when `/readyz` turns false, until no more connections are taken, in milliseconds: for
     /// load balancers in front to notice.
     #[arg(long, env = "GATEWRIGHT_DRAIN_DELAY_MS", default_value_t = 0)]
     pub drain_delay_ms: u64,
-    /// Time for exchanges in flight to end after that, in milliseconds.
+    /// Time for exchanges in flight to end after that, in milliseconds. Connections that have switched protocols,
+    /// as WebSocket, are closed when nine tenths of it are over.
     #[arg(long, env = "GATEWRIGHT_DRAIN_TIMEOUT_MS", default_value_t = 25_000)]
     pub drain_timeout_ms: u64,
 }
@@ -126,6 +131,8 @@ impl NodeSettings {
             idle_timeout: Duration::from_millis(self.idle_timeout_ms),
             body_bytes: self.max_body_bytes,
             concurrent_streams: self.max_streams,
+            half_close: self.half_close,
+            tunnel_grace: Duration::from_millis(self.drain_timeout_ms / 10 * 9),
         }
     }
 

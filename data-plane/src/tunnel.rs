@@ -1,5 +1,5 @@
 //! An exchange that has switched protocols: bytes both ways, until both ends close, nothing flows for
-//! too long, or the node drains.
+//! too long, or the node has drained for long enough.
 
 use std::{
     io,
@@ -36,12 +36,20 @@ struct Counted<'a, Io> {
     flow: &'a Flow,
 }
 
+/// When a tunnel ends that its ends would keep.
+pub(crate) struct Bounds<'a> {
+    /// Longest time that nothing may flow.
+    pub(crate) idle: Duration,
+    /// Time that is left when the node drains.
+    pub(crate) grace: Duration,
+    pub(crate) drain: &'a CancellationToken,
+}
+
 /// Runs it. Returns how many bytes went to the client.
 pub(crate) async fn run<Io: AsyncRead + AsyncWrite + Unpin>(
     client: Io,
     mut upstream: Box<dyn Tunnel>,
-    patience: Duration,
-    drain: &CancellationToken,
+    bounds: Bounds<'_>,
 ) -> u64 {
     let flow = Flow::default();
     let mut client = Counted {
@@ -50,10 +58,18 @@ pub(crate) async fn run<Io: AsyncRead + AsyncWrite + Unpin>(
     };
     tokio::select! {
         _ = copy_bidirectional(&mut client, &mut *upstream) => {}
-        () = silence(&flow, patience) => {}
-        () = drain.cancelled() => {}
+        () = silence(&flow, bounds.idle) => {}
+        () = bounds.drained() => {}
     }
     flow.to_client.load(Ordering::Relaxed)
+}
+
+impl Bounds<'_> {
+    /// Returns when the node drains and the time for it is over.
+    async fn drained(&self) {
+        self.drain.cancelled().await;
+        sleep(self.grace).await;
+    }
 }
 
 /// Returns when nothing has flowed for this long.

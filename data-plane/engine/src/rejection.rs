@@ -47,6 +47,8 @@ pub enum Code {
     BodyTooLarge,
     /// 414: the target is over the limit.
     TargetTooLong,
+    /// 421: the host is not one that the connection was made for (RFC 9110, 15.5.20).
+    MisdirectedRequest,
     /// 429: over a rate limit. `Retry-After` says when to come back.
     RateLimited,
     /// 431: the header section is over the limit.
@@ -85,6 +87,7 @@ impl Code {
             Self::RequestTimeout => (408, "request_timeout", Side::Client),
             Self::BodyTooLarge => (413, "body_too_large", Side::Client),
             Self::TargetTooLong => (414, "target_too_long", Side::Client),
+            Self::MisdirectedRequest => (421, "misdirected_request", Side::Client),
             Self::RateLimited => (429, "rate_limited", Side::Client),
             Self::HeadersTooLarge => (431, "headers_too_large", Side::Client),
             Self::ConfigurationRefused => (500, "configuration_refused", Side::Gateway),

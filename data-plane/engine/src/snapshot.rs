@@ -247,3 +247,14 @@ pub struct Certificate {
     /// Chain and key, ready for TLS.
     pub certified: Arc<rustls::sign::CertifiedKey>,
 }
+
+impl Certificate {
+    /// Whether it is for this host, in lower case. A wildcard stands for one label.
+    pub fn covers(&self, host: &str) -> bool {
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.hosts.iter().any(|own| match own.strip_prefix("*.") {
+            Some(suffix) => parent == Some(suffix),
+            None => **own == *host,
+        })
+    }
+}

@@ -35,6 +35,7 @@ use super::{
 use crate::{
     body::Body,
     exchange::{Answer, Connection, Exchange, Incoming, Interim},
+    proxy::{HalfClose, Limits},
 };
 use body::RequestBody;
 use state::{State, lock};
@@ -195,7 +196,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
         while self.interim.try_recv().is_ok() {}
         let mut served = pin!(self.exchange.serve(&self.connection, incoming));
         let (state, interim, outbox) = (&self.state, &mut self.interim, &mut self.outbox);
-        let most = self.exchange.limits().head_bytes;
+        let limits = self.exchange.limits();
         poll_fn(|context| {
             let served = served.as_mut().poll(context);
             // A client that takes nothing gets no more of them: those that find no place are dropped.
@@ -222,7 +223,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
                 return Poll::Ready(None);
             }
             if state.decoder.is_end() {
-                watch(&mut state, most, context)
+                watch(&mut state, limits, context)
             } else {
                 Poll::Pending
             }
@@ -234,11 +235,12 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
 /// Notices that the client goes away while it waits. Requests that it sends ahead are kept, up to a bound.
 fn watch<Io: AsyncRead + Unpin, T>(
     state: &mut State<Io>,
-    most: usize,
+    limits: &Limits,
     context: &mut Context<'_>,
 ) -> Poll<Option<T>> {
-    while state.input.len() < most {
+    while state.input.len() < limits.head_bytes {
         match state.poll_fill(context) {
+            Poll::Ready(Ok(0)) if limits.half_close == HalfClose::Answer => return Poll::Pending,
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
             Poll::Ready(Ok(_)) => {}
             Poll::Pending => return Poll::Pending,

@@ -187,8 +187,7 @@ async fn stream<E: Exchange>(
     };
     let writer = answer::Writer {
         respond,
-        patience: exchange.limits().body_timeout,
-        idle: exchange.limits().idle_timeout,
+        limits: exchange.limits(),
         drain,
     };
     writer.write(answer, head_only, tunnel).await

@@ -59,6 +59,7 @@ mod tests {
     use tokio::io::{AsyncWriteExt as _, duplex};
 
     use super::*;
+    use crate::proxy::HalfClose;
 
     const LIMITS: Limits = Limits {
         head_bytes: 4096,
@@ -68,6 +69,8 @@ mod tests {
         idle_timeout: Duration::from_secs(10),
         body_bytes: 0,
         concurrent_streams: 1,
+        half_close: HalfClose::Abort,
+        tunnel_grace: Duration::from_secs(10),
     };
 
     async fn detected(parts: &[&[u8]]) -> Option<(Protocol, Vec<u8>)> {

@@ -57,6 +57,7 @@ impl Proxy {
         check_method(&parts.method, incoming.upgrade.is_some())?;
         let headers = &mut parts.headers;
         let host = host(headers, &parts.uri)?;
+        self.check_authority(connection, &host)?;
         let (path, as_written) = path(&parts.uri)?;
         strip_request(headers)?;
         let ends_here = parts.method == Method::OPTIONS && !hand_on(headers);
@@ -76,6 +77,19 @@ impl Proxy {
             Head::new(parts, (host, path), client, ends_here, rest),
             body,
         ))
+    }
+
+    /// Over TLS, a client asks for what it was shown a certificate for. A proxy in front chooses the name by
+    /// other rules than its clients choose the host.
+    fn check_authority(&self, connection: &Connection, host: &str) -> Result<(), Rejection> {
+        let Some(tls) = &connection.tls else {
+            return Ok(());
+        };
+        if host.is_empty() || tls.speaks_for(host) || self.trust.believes(connection.peer.ip()) {
+            return Ok(());
+        }
+        let detail = "the certificate of this connection is not for the host of the request";
+        Err(Rejection::new(Code::MisdirectedRequest, detail))
     }
 
     /// The body within the route's bound, counted.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use gatewright_engine::Snapshot;
+use gatewright_engine::{Certificate, Snapshot};
 use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
@@ -31,7 +31,7 @@ impl ByName {
 
     /// The certificate for the exact name, else for a wildcard over it; of several, the first by the
     /// name of the resource.
-    fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Certificate>> {
         let published = self.published.load();
         let mut index = self.index.load_full();
         if !index.is_of(&published.snapshot) {
@@ -44,7 +44,8 @@ impl ByName {
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.find(hello.server_name()?)
+        let certificate = self.find(hello.server_name()?)?;
+        Some(Arc::clone(&certificate.certified))
     }
 }
 
@@ -53,9 +54,9 @@ impl ResolvesServerCert for ByName {
 struct Index {
     /// Tells the snapshot from others without keeping it alive.
     snapshot: Weak<Snapshot>,
-    exact: HashMap<Box<str>, Arc<CertifiedKey>>,
+    exact: HashMap<Box<str>, Arc<Certificate>>,
     /// By what follows `*.`.
-    wildcard: HashMap<Box<str>, Arc<CertifiedKey>>,
+    wildcard: HashMap<Box<str>, Arc<Certificate>>,
 }
 
 impl Index {
@@ -71,7 +72,7 @@ impl Index {
                     None => (&mut index.exact, &**host),
                 };
                 map.entry(key.into())
-                    .or_insert_with(|| Arc::clone(&certificate.certified));
+                    .or_insert_with(|| Arc::clone(certificate));
             }
         }
         index
@@ -81,7 +82,7 @@ impl Index {
         std::ptr::eq(self.snapshot.as_ptr(), Arc::as_ptr(snapshot))
     }
 
-    fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
+    fn find(&self, name: &str) -> Option<&Arc<Certificate>> {
         let wildcard = || {
             let (_, parent) = name.split_once('.')?;
             self.wildcard.get(parent)

@@ -1,16 +1,14 @@
-//! HTTP/2 through a node, on both sides and over TLS.
+//! HTTP/2 through a node, on both sides.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gatewright_proto::Kind;
-use h2::{client::SendRequest, ext::Protocol};
+use h2::client::SendRequest;
 use http::{Method, Request, Response};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -20,9 +18,13 @@ use crate::{
     upstream,
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-fn gateway_to(upstream: SocketAddr, service: &Value, route: &Value) -> Vec<(Kind, Value)> {
+pub(crate) fn gateway_to(
+    upstream: SocketAddr,
+    service: &Value,
+    route: &Value,
+) -> Vec<(Kind, Value)> {
     let (mut service, mut route) = (service.clone(), route.clone());
     service["name"] = json!("s");
     service["url"] = json!(format!("http://{upstream}"));
@@ -31,7 +33,7 @@ fn gateway_to(upstream: SocketAddr, service: &Value, route: &Value) -> Vec<(Kind
     vec![(Kind::Service, service), (Kind::Route, route)]
 }
 
-async fn speak<Io>(io: Io) -> SendRequest<Bytes>
+pub(crate) async fn speak<Io>(io: Io) -> SendRequest<Bytes>
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -40,7 +42,7 @@ where
     requests
 }
 
-async fn ask(requests: &SendRequest<Bytes>, request: Request<()>) -> (u16, String) {
+pub(crate) async fn ask(requests: &SendRequest<Bytes>, request: Request<()>) -> (u16, String) {
     let mut ready = requests.clone().ready().await.unwrap();
     let (response, _) = ready.send_request(request, true).unwrap();
     let mut response = timeout(PATIENCE, response).await.unwrap().unwrap();
@@ -55,7 +57,7 @@ async fn ask(requests: &SendRequest<Bytes>, request: Request<()>) -> (u16, Strin
 }
 
 /// An upstream that speaks HTTP/2: it echoes paths, and what comes through a tunnel.
-async fn http2_upstream() -> SocketAddr {
+pub(crate) async fn http2_upstream() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -114,149 +116,6 @@ async fn both_versions_reach_an_upstream_of_http2() {
     let (status, seen) = ask(&requests, request).await;
     assert_eq!(status, 200);
     assert!(seen.ends_with("/x?y"), "{seen}");
-}
-
-#[tokio::test]
-async fn the_certificate_is_picked_by_name_and_alpn_picks_the_version() {
-    let mut gateway = Gateway::start().await;
-    let mut resources = gateway_to(upstream::echo(), &json!({}), &json!({}));
-    let mut pems = Vec::new();
-    for (name, host) in [("exact", "a.shop.test"), ("wildcard", "*.shop.test")] {
-        let made = rcgen::generate_simple_self_signed(vec![host.to_owned()]).unwrap();
-        pems.push(made.cert.der().clone());
-        let certificate = json!({
-            "name": name,
-            "certificate": made.cert.pem(),
-            "private_key": made.signing_key.serialize_pem(),
-        });
-        resources.push((Kind::Certificate, certificate));
-    }
-    gateway.apply(&resources);
-    for (name, expected) in [
-        ("a.shop.test", Some(0)),
-        ("b.shop.test", Some(1)),
-        ("other.test", None),
-    ] {
-        let stream = handshake(gateway.node.https, &pems, name).await;
-        let Some(expected) = expected else {
-            assert!(stream.is_err());
-            continue;
-        };
-        let stream = stream.unwrap();
-        let shown = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
-        assert_eq!(shown, pems[expected], "{name}");
-        let requests = speak(stream).await;
-        let request = Request::get(format!("https://{name}/")).body(()).unwrap();
-        let (status, seen) = ask(&requests, request).await;
-        assert_eq!(status, 200);
-        assert!(seen.contains("x-forwarded-proto: https"), "{seen}");
-    }
-}
-
-async fn handshake(
-    address: SocketAddr,
-    trusted: &[CertificateDer<'static>],
-    name: &str,
-) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(trusted.iter().cloned());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let socket = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let connected = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket);
-    timeout(PATIENCE, connected).await.unwrap()
-}
-
-#[tokio::test]
-async fn websocket_of_http1_reaches_an_upstream_of_http2() {
-    let mut gateway = Gateway::start().await;
-    let (service, route) = (
-        json!({"protocol": "http2"}),
-        json!({"upgrades": ["websocket"]}),
-    );
-    gateway.apply(&gateway_to(http2_upstream().await, &service, &route));
-    let mut socket = TcpStream::connect(gateway.node.http).await.unwrap();
-    let request = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        let byte = timeout(PATIENCE, socket.read_u8()).await.unwrap().unwrap();
-        head.push(char::from(byte));
-    }
-    assert_eq!(status(&head), 101, "{head}");
-    assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
-    socket.write_all(b"hello").await.unwrap();
-    let mut heard = [0; 5];
-    timeout(PATIENCE, socket.read_exact(&mut heard))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(&heard, b"hello");
-}
-
-async fn extended_connect(gateway: &Gateway) -> (Response<h2::RecvStream>, h2::SendStream<Bytes>) {
-    let mut requests = speak(TcpStream::connect(gateway.node.http).await.unwrap()).await;
-    let allowed = async {
-        while !requests.is_extended_connect_protocol_enabled() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, allowed).await.unwrap();
-    let request = Request::builder()
-        .method(Method::CONNECT)
-        .uri("http://shop.test/chat")
-        .extension(Protocol::from("websocket"))
-        .body(())
-        .unwrap();
-    let (response, stream) = requests.send_request(request, false).unwrap();
-    (timeout(PATIENCE, response).await.unwrap().unwrap(), stream)
-}
-
-#[tokio::test]
-async fn websocket_of_http2_must_be_proved_by_an_upstream_of_http1() {
-    let mut gateway = Gateway::start().await;
-    let route = json!({"upgrades": ["websocket"]});
-    let upstream = upstream::scripted(|mut socket| {
-        use std::io::Write as _;
-        let request = upstream::read_request(&mut socket).unwrap();
-        let request = String::from_utf8(request).unwrap().to_ascii_lowercase();
-        assert!(request.contains("sec-websocket-key: "), "{request}");
-        let unproved = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-        socket.write_all(unproved).unwrap();
-    });
-    gateway.apply(&gateway_to(upstream, &json!({}), &route));
-    let (response, _stream) = extended_connect(&gateway).await;
-    assert_eq!(response.status(), 502);
-}
-
-#[tokio::test]
-async fn websocket_of_http2_reaches_an_upstream_of_http2() {
-    let mut gateway = Gateway::start().await;
-    let (service, route) = (
-        json!({"protocol": "http2"}),
-        json!({"upgrades": ["websocket"]}),
-    );
-    gateway.apply(&gateway_to(http2_upstream().await, &service, &route));
-    let (mut response, mut stream) = extended_connect(&gateway).await;
-    assert_eq!(response.status(), 200);
-    stream.send_data("hello".into(), true).unwrap();
-    let heard = timeout(PATIENCE, response.body_mut().data()).await.unwrap();
-    assert_eq!(heard.unwrap().unwrap(), "hello");
-}
-
-#[tokio::test]
-async fn a_route_that_allows_no_upgrade_refuses_extended_connect() {
-    let mut gateway = Gateway::start().await;
-    gateway.apply(&gateway_to(upstream::echo(), &json!({}), &json!({})));
-    let (response, _stream) = extended_connect(&gateway).await;
-    assert_eq!(response.status(), 403);
 }
 
 #[tokio::test]

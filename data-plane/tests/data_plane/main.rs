@@ -11,4 +11,6 @@ mod refusals;
 mod requests;
 mod spans;
 mod targets;
+mod tls;
 mod upstream;
+mod websocket;

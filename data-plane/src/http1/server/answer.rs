@@ -26,7 +26,7 @@ use super::{
 use crate::{
     body::{Body, BodyError},
     exchange::{Answer, Exchange},
-    tunnel,
+    tunnel::{self, Bounds},
 };
 
 type Polled = Option<Result<Frame<Bytes>, BodyError>>;
@@ -144,7 +144,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
 
     /// The next frame, unless the client goes away first.
     async fn frame(&mut self, body: &mut Body) -> Polled {
-        let (state, most) = (&self.state, self.exchange.limits().head_bytes);
+        let (state, limits) = (&self.state, self.exchange.limits());
         poll_fn(|context| {
             if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
                 return Poll::Ready(frame);
@@ -153,7 +153,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             if !state.decoder.is_end() {
                 return Poll::Pending;
             }
-            watch::<_, ()>(&mut state, most, context).map(|_| Some(Err(BodyError::Closed)))
+            watch::<_, ()>(&mut state, limits, context).map(|_| Some(Err(BodyError::Closed)))
         })
         .await
     }
@@ -192,9 +192,14 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             record.failed(0, &error.into());
             return ControlFlow::Break(());
         }
-        let patience = self.exchange.limits().idle_timeout;
+        let limits = self.exchange.limits();
+        let bounds = Bounds {
+            idle: limits.idle_timeout,
+            grace: limits.tunnel_grace,
+            drain: &self.drain,
+        };
         let client = Client(Arc::clone(&self.state));
-        let bytes = tunnel::run(client, upstream, patience, &self.drain).await;
+        let bytes = tunnel::run(client, upstream, bounds).await;
         record.sent(bytes);
         ControlFlow::Break(())
     }

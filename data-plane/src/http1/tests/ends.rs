@@ -9,10 +9,15 @@ use std::{
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
 use super::peer::{Peer, answer, echo, limits};
-use crate::{body::Body, body::BodyError, exchange::Answer, proxy::Limits};
+use crate::{
+    body::{Body, BodyError},
+    exchange::Answer,
+    proxy::{HalfClose, Limits},
+};
 
 const SOON: Duration = Duration::from_millis(30);
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -122,6 +127,33 @@ async fn an_exchange_ends_when_its_client_goes_away_before_or_after_its_body() {
             .unwrap();
         peer.task.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_client_that_only_ends_its_side_gets_its_answer_where_that_is_wanted() {
+    let bounds = Limits {
+        half_close: HalfClose::Answer,
+        ..limits()
+    };
+    let (go_on, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (waits, begins) = (Arc::clone(&go_on), Arc::clone(&begun));
+    let mut peer = Peer::of(bounds, move |_| {
+        let (waits, begins) = (Arc::clone(&waits), Arc::clone(&begins));
+        Box::pin(async move {
+            begins.notify_one();
+            waits.notified().await;
+            answer(Response::new(Body::Full(Bytes::from_static(b"late"))))
+        })
+    });
+    peer.send(GET).await;
+    peer.io.shutdown().await.unwrap();
+    begun.notified().await;
+    // The server sees the end now, at the latest.
+    tokio::task::yield_now().await;
+    go_on.notify_one();
+    let late = peer.rest().await;
+    assert!(late.ends_with("\r\n\r\nlate"), "{late}");
+    peer.gone().await;
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::super::server::serve;
 use crate::{
     body::Body,
     exchange::{Answer, Connection, Exchange, Incoming, Protocol},
-    proxy::Limits,
+    proxy::{HalfClose, Limits},
     telemetry::Record,
 };
 
@@ -61,6 +61,8 @@ pub(super) const fn limits() -> Limits {
         idle_timeout: PATIENCE,
         body_bytes: 0,
         concurrent_streams: 1,
+        half_close: HalfClose::Abort,
+        tunnel_grace: PATIENCE,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writing an answer on a stream.
 
-use std::{future::poll_fn, time::Duration};
+use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, server::SendResponse};
@@ -19,9 +19,9 @@ use super::{
 use crate::{
     body::{Body, BodyError},
     exchange::{Answer, InterimQueue, Tunnel},
-    proxy::strip_response,
+    proxy::{Limits, strip_response},
     telemetry::Record,
-    tunnel,
+    tunnel::{self, Bounds},
 };
 
 /// Sends the 1xx answers that wait.
@@ -40,10 +40,7 @@ pub(super) fn pass_on(interim: &InterimQueue, respond: &mut SendResponse<Bytes>)
 /// Writes an answer on a stream.
 pub(super) struct Writer<'a> {
     pub(super) respond: SendResponse<Bytes>,
-    /// Longest time that the client may take nothing.
-    pub(super) patience: Duration,
-    /// Longest time that nothing may flow through a tunnel.
-    pub(super) idle: Duration,
+    pub(super) limits: &'a Limits,
     pub(super) drain: &'a CancellationToken,
 }
 
@@ -102,7 +99,7 @@ impl Writer<'_> {
             }
         };
         let mut outflow = Outflow::new(stream, body, exact);
-        let patience = Some(self.patience);
+        let patience = Some(self.limits.body_timeout);
         let flowed = poll_fn(|context| outflow.poll(patience, context)).await;
         let (reason, error, ended) = match flowed {
             Ok(()) => {
@@ -133,7 +130,12 @@ impl Writer<'_> {
         match self.respond.send_response(head, false) {
             Ok(sender) => {
                 let client = Stream::new(sender, client, ());
-                let bytes = tunnel::run(client, upstream, self.idle, self.drain).await;
+                let bounds = Bounds {
+                    idle: self.limits.idle_timeout,
+                    grace: self.limits.tunnel_grace,
+                    drain: self.drain,
+                };
+                let bytes = tunnel::run(client, upstream, bounds).await;
                 record.sent(bytes);
             }
             Err(error) => record.failed(0, &error.into()),

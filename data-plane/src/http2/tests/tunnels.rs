@@ -1,5 +1,7 @@
 //! Extended CONNECT on the client side.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use h2::ext::Protocol;
 use http::{Method, Request, Response};
@@ -12,6 +14,7 @@ use super::peer::{Answered, PATIENCE, Peer, answer, drained, limits};
 use crate::{
     body::Body,
     exchange::{Answer, Incoming},
+    proxy::Limits,
 };
 
 /// Switches to a protocol that answers every message with itself in capitals.
@@ -67,8 +70,26 @@ async fn bytes_flow_both_ways_until_both_ends_close() {
 }
 
 #[tokio::test]
-async fn draining_ends_a_tunnel() {
+async fn a_tunnel_goes_on_while_a_node_drains() {
     let mut peer = Peer::of(limits(), shout).await;
+    let (response, mut stream) = connect(&mut peer).await;
+    let mut response = timeout(PATIENCE, response).await.unwrap().unwrap();
+    peer.drain.cancel();
+    stream.send_data("still".into(), true).unwrap();
+    let rest = timeout(PATIENCE, drained(response.body_mut()))
+        .await
+        .unwrap();
+    assert_eq!(rest.unwrap().0, "STILL");
+    timeout(PATIENCE, peer.server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_when_the_time_for_draining_is_over() {
+    let bounds = Limits {
+        tunnel_grace: Duration::ZERO,
+        ..limits()
+    };
+    let mut peer = Peer::of(bounds, shout).await;
     let (response, _stream) = connect(&mut peer).await;
     let mut response = timeout(PATIENCE, response).await.unwrap().unwrap();
     peer.drain.cancel();
