@@ -2,7 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
+use gatewright_control_plane::api::shown_token;
 use reqwest::{Method, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use serde_json::Value;
@@ -117,14 +118,10 @@ impl Client {
             let given = &server.server;
             format!("`{given}` is not a URL of a server, such as http://127.0.0.1:9080")
         })?;
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .user_agent(concat!("gatewright/", env!("CARGO_PKG_VERSION")));
         Ok(Self {
-            http: http.build()?,
+            http: http(&url)?,
             server: url,
-            token,
+            token: shown_token(&token).to_owned(),
         })
     }
 
@@ -209,6 +206,15 @@ impl Client {
         self.call(Method::DELETE, url, None).await.map(drop)
     }
 
+    /// The innermost cause says what a person needs to know.
+    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        anyhow!("cannot reach {}: {cause}", self.server)
+    }
+
     fn url(&self, path: &str, parameters: &[(&str, Option<&str>)]) -> anyhow::Result<Url> {
         let base = self.server.as_str().trim_end_matches('/');
         let mut url = Url::parse(&format!("{base}{path}"))?;
@@ -232,14 +238,34 @@ impl Client {
             request = request.json(body);
         }
         let answer = request.send().await;
-        let answer = answer.with_context(|| format!("cannot reach {}", self.server))?;
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
+        if status == StatusCode::UNAUTHORIZED {
+            bail!("{} does not accept the token", self.server);
+        }
         let text = answer.text().await.unwrap_or_default();
         Err(failure(status, &text).into())
     }
+}
+
+/// What calls servers like this one. Authorities are looked for only where they are needed.
+fn http(server: &Url) -> anyhow::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .timeout(TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("gatewright/", env!("CARGO_PKG_VERSION")));
+    if server.scheme() != "https" {
+        return Ok(builder.tls_certs_only([]).build()?);
+    }
+    builder.build().with_context(|| {
+        format!(
+            "cannot check the certificate of {server}: this system has no authorities to check it with; install \
+             its CA certificates, or name a file of them in SSL_CERT_FILE"
+        )
+    })
 }
 
 async fn json(answer: Response) -> anyhow::Result<Value> {

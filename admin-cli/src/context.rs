@@ -139,6 +139,9 @@ impl Config {
         };
         let known = || self.contexts.keys().cloned().collect::<Vec<_>>().join(", ");
         let context = self.contexts.get(name).cloned();
-        context.with_context(|| format!("there is no context `{name}`; known are: {}", known()))
+        context.with_context(|| match known() {
+            none if none.is_empty() => format!("there is no context `{name}`, nor any other"),
+            known => format!("there is no context `{name}`; known are: {known}"),
+        })
     }
 }

@@ -80,10 +80,12 @@ impl Context {
             }
         }
         connection.write(&config)?;
-        let current = config.current.unwrap_or_default();
-        match settings.format {
-            Format::Name => Ok(terminal.line(&current)?),
-            _ => Ok(terminal.line(&format!("the current context is `{current}`"))?),
-        }
+        let said = match (&config.current, settings.format) {
+            (Some(current), Format::Name) => current.clone(),
+            (Some(current), _) => format!("the current context is `{current}`"),
+            (None, Format::Name) => return Ok(()),
+            (None, _) => "no context is current".to_owned(),
+        };
+        Ok(terminal.line(&said)?)
     }
 }

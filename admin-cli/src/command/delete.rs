@@ -1,20 +1,15 @@
 //! `gatewright delete`.
 
 use clap::Args;
-use gatewright_proto::Kind;
 
-use super::{Settings, apply::Wait, describe::check};
+use super::{Settings, apply::Wait, subject::Subject};
 use crate::Terminal;
 
-/// Deletes resources of a kind, one after the other.
+/// Deletes resources, one after the other.
 #[derive(Args, Debug)]
 pub(crate) struct Delete {
-    /// A kind, as `route`.
-    #[arg(value_parser = super::kind)]
-    kind: Kind,
-    /// Names.
-    #[arg(required = true)]
-    names: Vec<String>,
+    #[command(flatten)]
+    subject: Subject,
     #[command(flatten)]
     wait: Wait,
 }
@@ -26,14 +21,11 @@ impl Delete {
         terminal: &mut Terminal<'_>,
     ) -> anyhow::Result<()> {
         let client = settings.client()?;
-        let (kind, wait) = (self.kind, self.wait.wait.as_deref());
-        for name in &self.names {
-            check(kind, name)?;
-        }
-        for name in &self.names {
-            let path = format!("/v1/{}/{name}", kind.plural());
+        let wait = self.wait.wait.as_deref();
+        for key in self.subject.keys()? {
+            let path = format!("/v1/{}/{}", key.kind.plural(), key.name);
             client.delete(&path, &[("wait", wait)]).await?;
-            terminal.line(&terminal.red(&format!("- {kind}/{name}")))?;
+            terminal.line(&terminal.red(&format!("- {key}")))?;
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! `gatewright describe`: a resource and what it is connected with.
 
-use anyhow::Context as _;
 use clap::Args;
 use gatewright_engine::{
     plugin::Registry,
@@ -9,7 +8,7 @@ use gatewright_engine::{
 use gatewright_proto::{Key, Kind, Resource};
 use serde_json::{Value, json};
 
-use super::Settings;
+use super::{Settings, subject::Subject};
 use crate::{
     Client, Terminal,
     output::{self, Format},
@@ -18,11 +17,8 @@ use crate::{
 /// Shows a resource with what it refers to, what refers to it, and the plugins in force.
 #[derive(Args, Debug)]
 pub(crate) struct Describe {
-    /// A kind, as `route`.
-    #[arg(value_parser = super::kind)]
-    kind: Kind,
-    /// Its name.
-    name: String,
+    #[command(flatten)]
+    subject: Subject,
 }
 
 /// What is known of a resource.
@@ -39,25 +35,21 @@ struct Description {
     rejects: Vec<Value>,
 }
 
-/// Checks a name before it becomes a part of a path.
-pub(super) fn check(kind: Kind, name: &str) -> anyhow::Result<()> {
-    Key::check_name(name).with_context(|| format!("`{name}` is not the name of a {kind}"))
-}
-
 impl Describe {
     pub(super) async fn run(
         &self,
         settings: &Settings,
         terminal: &mut Terminal<'_>,
     ) -> anyhow::Result<()> {
-        check(self.kind, &self.name)?;
-        let key = Key::new(self.kind, &self.name);
-        let description = Description::of(key, &settings.client()?).await?;
-        match settings.format {
-            Format::Table => description.write(terminal),
-            Format::Name => Ok(terminal.line(&description.key.to_string())?),
-            format => output::value(terminal, format, &description.json()),
+        for key in self.subject.keys()? {
+            let description = Description::of(key, &settings.client()?).await?;
+            match settings.format {
+                Format::Table => description.write(terminal)?,
+                Format::Name => terminal.line(&description.key.to_string())?,
+                format => output::value(terminal, format, &description.json())?,
+            }
         }
+        Ok(())
     }
 }
 
@@ -121,13 +113,28 @@ impl Description {
             "Referred to by",
             self.referrers.iter().map(by_field),
         )?;
-        section(
-            terminal,
-            "Plugins, in order",
-            self.chain.iter().map(output::cell),
-        )?;
+        section(terminal, "Plugins, in order", self.chain.iter().map(link))?;
         section(terminal, "Refused", self.rejects.iter().map(output::cell))
     }
+}
+
+/// A plugin of a chain, on one line.
+fn link(plugin: &Value) -> String {
+    let text = |field: &str| output::cell(&plugin[field]);
+    let mut line = format!(
+        "{} ({}), order {}, of {}",
+        text("name"),
+        text("type"),
+        text("order"),
+        text("scope")
+    );
+    if plugin["mode"] == "shadow" {
+        line.push_str(", in shadow mode");
+    }
+    if !plugin["when"].is_null() {
+        line = format!("{line}, when {}", text("when"));
+    }
+    line
 }
 
 fn section(

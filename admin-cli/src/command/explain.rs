@@ -79,6 +79,7 @@ fn write_fields(terminal: &mut Terminal<'_>, root: &Value, field: &Value) -> any
         };
         let default = match field.get("default") {
             None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) if text.is_empty() => String::new(),
             Some(default) => format!(", default {default}"),
         };
         let heading = format!(

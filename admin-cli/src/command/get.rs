@@ -2,8 +2,9 @@
 
 use clap::Args;
 use gatewright_proto::Kind;
+use serde_json::Value;
 
-use super::Settings;
+use super::{Settings, subject::Subject};
 use crate::{
     Terminal,
     output::{self, Format, List},
@@ -12,13 +13,10 @@ use crate::{
 /// Lists resources of a kind, or shows some.
 #[derive(Args, Debug)]
 pub(crate) struct Get {
-    /// A kind, as `route` or `routes`.
-    #[arg(value_parser = super::kind)]
-    kind: Kind,
-    /// Names. Default: all.
-    names: Vec<String>,
+    #[command(flatten)]
+    subject: Subject,
     /// Only resources with these labels, as `team=a,tier`.
-    #[arg(short, long, conflicts_with = "names")]
+    #[arg(short, long)]
     label: Option<String>,
 }
 
@@ -29,33 +27,46 @@ impl Get {
         terminal: &mut Terminal<'_>,
     ) -> anyhow::Result<()> {
         let client = settings.client()?;
-        let path = format!("/v1/{}", self.kind.plural());
-        let items = match self.names.as_slice() {
-            [] => {
-                client
-                    .all(&path, &[("label", self.label.as_deref())])
-                    .await?
-            }
-            names => {
-                let mut items = Vec::with_capacity(names.len());
-                for name in names {
-                    super::describe::check(self.kind, name)?;
-                    items.push(client.get(&format!("{path}/{name}")).await?);
-                }
-                items
-            }
-        };
-        if let ([_], [item], Format::Json | Format::Yaml) =
-            (self.names.as_slice(), items.as_slice(), settings.format)
-        {
-            return output::value(terminal, settings.format, item);
+        if let Some(kind) = self.subject.only_kind() {
+            let path = format!("/v1/{}", kind.plural());
+            let labels = [("label", self.label.as_deref())];
+            let items = client.all(&path, &labels).await?;
+            return list(kind, items).write(terminal, settings.format);
         }
-        let list = List {
-            title: self.kind.plural(),
-            items,
-            columns: columns(self.kind),
-        };
-        list.write(terminal, settings.format)
+        anyhow::ensure!(
+            self.label.is_none(),
+            "labels select among all of a kind; give no names"
+        );
+        let keys = self.subject.keys()?;
+        let mut by_kind: Vec<(Kind, Vec<Value>)> = Vec::new();
+        for key in &keys {
+            let path = format!("/v1/{}/{}", key.kind.plural(), key.name);
+            let item = client.get(&path).await?;
+            match by_kind.last_mut().filter(|(kind, _)| *kind == key.kind) {
+                Some((_, items)) => items.push(item),
+                None => by_kind.push((key.kind, vec![item])),
+            }
+        }
+        for (kind, mut items) in by_kind {
+            match (settings.format, items.pop()) {
+                (Format::Json | Format::Yaml, Some(only)) if keys.len() == 1 => {
+                    output::value(terminal, settings.format, &only)?;
+                }
+                (_, last) => {
+                    items.extend(last);
+                    list(kind, items).write(terminal, settings.format)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn list(kind: Kind, items: Vec<Value>) -> List<'static> {
+    List {
+        title: kind.plural(),
+        items,
+        columns: columns(kind),
     }
 }
 

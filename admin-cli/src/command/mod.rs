@@ -15,9 +15,12 @@ mod nodes;
 mod plan;
 mod plugins;
 mod revisions;
+mod subject;
 mod sync;
 mod validate;
 mod version;
+
+use std::io::Write as _;
 
 use clap::{CommandFactory as _, Subcommand};
 use gatewright_proto::Kind;
@@ -44,7 +47,7 @@ pub(crate) enum Command {
     Get(get::Get),
     /// Show a resource with what it refers to, what refers to it, and the plugins in force.
     Describe(describe::Describe),
-    /// Delete resources, all or none.
+    /// Delete resources, one after the other.
     Delete(delete::Delete),
     /// Explain a kind, a plugin type, or a field of one.
     Explain(explain::Explain),
@@ -107,7 +110,10 @@ pub(crate) async fn run(
         Command::Version => version::run(settings, terminal)?,
         Command::Completion { shell } => {
             let mut command = crate::Arguments::command();
-            clap_complete::generate(shell, &mut command, "gatewright", &mut terminal.out);
+            // Into memory first: it takes a pipe that nobody reads any more for a defect.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "gatewright", &mut script);
+            terminal.out.write_all(&script)?;
         }
         Command::Echo(echo) => echo::run(&echo, stop).await?,
         Command::Entry(entry) => entry::run(&entry, stop).await?,

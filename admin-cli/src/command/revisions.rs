@@ -64,7 +64,11 @@ impl Revisions {
             Format::Table => {
                 if !answer["at_ms"].is_null() {
                     let [at, author, comment] = about(&answer);
-                    terminal.line(&terminal.bold(&format!("{at} {author} {comment}")))?;
+                    let mut heading = format!("revision {}, {at}, {author}", answer["revision"]);
+                    if !comment.is_empty() {
+                        heading = format!("{heading}: {comment}");
+                    }
+                    terminal.line(&terminal.bold(&heading))?;
                 }
                 Plan::of(answer).write(terminal, Detail::Differences)
             }

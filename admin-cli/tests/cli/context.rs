@@ -58,6 +58,6 @@ async fn a_wrong_token_and_no_token_are_said_plainly() {
     assert!(said.contains("no token"), "{said}");
     let wrong = ["nodes", "--server", &url, "--token", "wrong"];
     let said = gatewright(&wrong, "").await.failed();
-    assert!(said.contains("bearer token"), "{said}");
+    assert!(said.contains("does not accept the token"), "{said}");
     assert!(!said.contains("wrong"), "{said}");
 }

@@ -91,6 +91,12 @@ impl Tokens {
     }
 }
 
+/// What a client shows of the setting that the control plane takes: the first token, without its name.
+pub fn shown_token(setting: &str) -> &str {
+    let first = setting.split(',').map(str::trim).find(|it| !it.is_empty());
+    split_name(first.unwrap_or_default()).1
+}
+
 /// A name is one only where a token follows it, since a token may contain `=` as well.
 fn split_name(token: &str) -> (&str, &str) {
     match token.split_once('=') {
@@ -139,7 +145,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::Tokens;
+    use super::{Tokens, shown_token};
 
     fn tokens(setting: &str) -> Option<Tokens> {
         Tokens::parse(&setting.into()).ok()
@@ -156,6 +162,24 @@ mod tests {
         assert_eq!(name("0123456789abcde"), None);
         assert_eq!(name(""), None);
         assert!(!format!("{tokens:?}").contains("0123"));
+    }
+
+    #[test]
+    fn a_client_shows_the_first_token_without_its_name() {
+        for (setting, shown) in [
+            ("0123456789abcdef", "0123456789abcdef"),
+            ("ci=0123456789abcdef", "0123456789abcdef"),
+            (
+                " ci=0123456789abcdef, b=fedcba9876543210",
+                "0123456789abcdef",
+            ),
+            ("MDEyMzQ1Njc4OWFiY2RlZg==", "MDEyMzQ1Njc4OWFiY2RlZg=="),
+            ("ci=MDEyMzQ1Njc4OWFiY2RlZg==", "MDEyMzQ1Njc4OWFiY2RlZg=="),
+            ("short=0123", "short=0123"),
+            ("", ""),
+        ] {
+            assert_eq!(shown_token(setting), shown);
+        }
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl ApiError {
             | Self::InvalidQuery(message)
             | Self::InvalidHeader(message) => message.clone(),
             Self::Unauthorized => {
-                "a bearer token is required: `Authorization: Bearer TOKEN`".into()
+                "no token that is accepted here; send `Authorization: Bearer TOKEN`".into()
             }
             Self::UnknownPath(path) => {
                 format!("there is nothing at `{path}`; `/openapi.json` lists what there is")
@@ -146,6 +146,24 @@ impl ApiError {
             Self::TimedOut => "the answer took too long".into(),
             Self::NotApplied(revision, lagging) => not_applied(*revision, lagging),
         }
+    }
+
+    /// The body.
+    pub(super) fn problem(&self) -> Value {
+        let (status, code) = self.kind();
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "code": code,
+            "message": self.message(),
+            "errors": self.mistakes(),
+        });
+        if let Self::NotApplied(revision, lagging) = self {
+            problem["revision"] = (*revision).into();
+            problem["nodes"] = serde_json::to_value(lagging).unwrap_or(Value::Null);
+        }
+        problem
     }
 
     fn mistakes(&self) -> &[Mistake] {
@@ -186,19 +204,7 @@ fn not_applied(revision: u64, lagging: &[Lagging]) -> String {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.kind();
-        let mut problem = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "code": code,
-            "message": self.message(),
-            "errors": self.mistakes(),
-        });
-        if let Self::NotApplied(revision, lagging) = &self {
-            problem["revision"] = (*revision).into();
-            problem["nodes"] = serde_json::to_value(lagging).unwrap_or(Value::Null);
-        }
-        let mut response = (status, Json(problem)).into_response();
+        let mut response = (status, Json(self.problem())).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         match self {

@@ -32,7 +32,7 @@ use axum::{
     routing::{get, post},
 };
 
-pub use auth::{InvalidTokens, Tokens};
+pub use auth::{InvalidTokens, Tokens, shown_token};
 pub use error::ApiError;
 
 use crate::{

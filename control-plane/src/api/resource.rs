@@ -27,7 +27,7 @@ use crate::{
     catalog,
     document::{self, instead},
     label::Selector,
-    write::{Mistake, Operation, Written, write_only::redact},
+    write::{Mistake, Operation, Write, Written, write_only::redact},
 };
 
 /// `GET /v1/{kinds}/{name}`
@@ -72,10 +72,8 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let kind = kind(&kinds)?;
     parameters.allow(&WRITE_PARAMETERS)?;
-    let resource = read(kind, json)?;
-    let key = Key::of(&resource);
-    let operation = Operation::Create(resource);
-    let written = manner.one(&api, operation).await?;
+    let (key, write) = read(kind, json, Operation::Create)?;
+    let written = manner.carry_out(&api, write).await?;
     let location = format!("/v1/{kinds}/{}", key.name);
     Ok(([(LOCATION, location)], changed(&written, &key)?).into_response())
 }
@@ -90,9 +88,10 @@ pub(super) async fn put(
     let key = Key::new(kind(&kinds)?, name);
     parameters.allow(&WRITE_PARAMETERS)?;
     name_by_path(&key, &mut json)?;
-    let resource = read(key.kind, json)?;
-    let operation = Operation::Put(resource, precondition::of_write(&headers));
-    let written = manner.one(&api, operation).await?;
+    let precondition = precondition::of_write(&headers);
+    let put = |resource| Operation::Put(resource, precondition);
+    let (_, write) = read(key.kind, json, put)?;
+    let written = manner.carry_out(&api, write).await?;
     changed(&written, &key)
 }
 
@@ -197,12 +196,24 @@ fn name_by_path(key: &Key, json: &mut Value) -> Result<(), ApiError> {
     )]))
 }
 
-fn read(kind: Kind, json: Value) -> Result<Resource, ApiError> {
+/// A change of one resource. What could not be read of it goes along: the rest is checked all the same, so
+/// that everything that is wrong is told at once.
+fn read(
+    kind: Kind,
+    json: Value,
+    operation: impl FnOnce(Resource) -> Operation,
+) -> Result<(Key, Write), ApiError> {
     let reading = document::read(kind, json, kind.as_str());
-    match reading.resource {
-        Some(resource) if reading.mistakes.is_empty() => Ok(resource),
-        _ => Err(ApiError::Invalid(reading.mistakes)),
-    }
+    let Some(resource) = reading.resource else {
+        return Err(ApiError::Invalid(reading.mistakes));
+    };
+    let key = Key::of(&resource);
+    let write = Write {
+        operations: vec![operation(resource)],
+        mistakes: reading.mistakes,
+        ..Write::default()
+    };
+    Ok((key, write))
 }
 
 /// The answer to a write that leaves a resource behind, or would.

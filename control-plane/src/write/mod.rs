@@ -75,11 +75,11 @@ pub enum WriteError {
     /// The resource is not what the client believes it to be.
     #[error("`{0}` is at another version")]
     Precondition(Key, Option<Version>),
-    /// The patch is not one, or leads to something that is none.
+    /// Others refer to what is to be deleted.
     #[error("other resources refer to what is to be deleted")]
     StillReferenced(Vec<Mistake>),
     /// It has these mistakes.
-    #[error("the configuration would have {} mistakes", .0.len())]
+    #[error("the configuration would have mistakes: {}", .0.len())]
     Invalid(Vec<Mistake>),
     /// Other writers took too long.
     #[error("other writes took more than {} seconds", MAX_LOCK_WAIT.as_secs())]

@@ -181,11 +181,13 @@ impl Plan {
     pub fn judge(self, errors: Vec<CompileError>, registry: &Registry) -> Result<Self, WriteError> {
         let referrers = self.referrers(registry);
         let mut mistakes = self.mistakes.clone();
-        // What was not read in full has other errors only for that reason.
-        let misread: BTreeSet<&str> = self.mistakes.iter().map(|it| &*it.resource).collect();
-        for mistake in errors.into_iter().map(Mistake::from) {
+        for error in errors {
+            if self.is_misled(&error) {
+                continue;
+            }
+            let mistake = Mistake::from(error);
             let same = |it: &Mistake| it.resource == mistake.resource && it.field == mistake.field;
-            if !misread.contains(&*mistake.resource) && !referrers.iter().any(same) {
+            if !referrers.iter().any(same) {
                 mistakes.push(mistake);
             }
         }
@@ -197,6 +199,23 @@ impl Plan {
         }
         mistakes.extend(referrers);
         Err(WriteError::Invalid(mistakes))
+    }
+
+    /// Whether an error may come only of the fields that could not be read: it is about one of these, about
+    /// one that is missing, or about the resource as a whole.
+    fn is_misled(&self, error: &CompileError) -> bool {
+        let resource = error.key.to_string();
+        let mut misread = self.mistakes.iter().filter(|it| it.resource == resource);
+        let Some(first) = misread.next() else {
+            return false;
+        };
+        let root = root(&error.field);
+        let held = self.would_be.held.get(&error.key);
+        let json = held.and_then(|held| held.resource.to_json().ok());
+        let is_there = json.is_some_and(|json| json.get(root).is_some());
+        let of_all = ["required", "ambiguous_route"].contains(&error.code);
+        let same = |it: &Mistake| root == self::root(&it.field);
+        !is_there || of_all || same(first) || misread.any(same)
     }
 
     /// What would still refer to something deleted.
@@ -221,6 +240,11 @@ impl Plan {
         }
         referrers
     }
+}
+
+/// The field that a path begins with.
+fn root(field: &str) -> &str {
+    field.split(['.', '[']).next().unwrap_or_default()
 }
 
 /// Whether resources of this kind can refer to others at all.

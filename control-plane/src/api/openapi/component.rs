@@ -4,7 +4,7 @@ use gatewright_proto::Kind;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::example;
+use super::{example, response::responses};
 
 pub(super) fn components() -> Value {
     json!({
@@ -81,19 +81,6 @@ fn problem() -> Value {
                 },
             },
         },
-        "examples": [{
-            "type": "about:blank",
-            "title": "Unprocessable Entity",
-            "status": 422,
-            "code": "invalid",
-            "message": "`route/orders`: servise: unknown field `servise`; did you mean `service`?",
-            "errors": [{
-                "resource": "route/orders",
-                "field": "servise",
-                "code": "unknown_field",
-                "reason": "unknown field `servise`; did you mean `service`?",
-            }],
-        }],
     })
 }
 
@@ -216,27 +203,5 @@ fn headers() -> Value {
             "schema": {"type": "integer"},
         },
         "ETag": {"description": "The version.", "schema": {"type": "string"}},
-    })
-}
-
-fn responses() -> Value {
-    let problem = |description: &str| {
-        json!({
-            "description": description,
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        })
-    };
-    json!({
-        "BadRequest": problem("`invalid_json`, `invalid_yaml`, `invalid_query` or `invalid_header`"),
-        "Unauthorized": problem("`unauthorized`: no accepted token"),
-        "NotFound": problem("`not_found`, `unknown_path`"),
-        "Conflict": problem("`already_exists`, or `still_referenced` with all referrers"),
-        "Trimmed": problem("`history_trimmed`: the history does not reach back that far"),
-        "PreconditionFailed": problem("`precondition_failed`: it is at another version"),
-        "TooLarge": problem("`body_too_large`: over 10 MiB"),
-        "UnsupportedContentType": problem("`unsupported_content_type`"),
-        "Invalid": problem("`invalid`: everything that is wrong; nothing was changed"),
-        "Unavailable": problem("`busy`, `store_unavailable` or `timed_out`: try again"),
-        "NotApplied": problem("`not_applied_in_time`: committed, but not applied by all nodes within `wait`"),
     })
 }

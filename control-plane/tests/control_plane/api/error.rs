@@ -29,6 +29,31 @@ async fn an_unknown_field_is_named_with_what_was_meant() {
 }
 
 #[tokio::test]
+async fn an_unknown_field_hides_nothing_else_that_is_wrong() {
+    let server = Server::with_orders().await;
+    let found = async |path: &str, resource: serde_json::Value| {
+        let problem = server.put(path, resource).await.problem(422, "invalid");
+        let errors = problem["errors"].as_array().unwrap().iter();
+        let fields = errors.map(|error| error["field"].as_str().unwrap().to_owned());
+        let mut fields: Vec<String> = fields.collect();
+        fields.sort();
+        fields
+    };
+    let route = json!({"servise": "orders", "paths": [{"prefix": "no"}], "methods": ["G T"]});
+    // Not that `service` is missing.
+    let expected = ["methods[0]", "paths[0]", "servise"];
+    assert_eq!(found("/v1/routes/a", route).await, expected);
+    let route = json!({"service": "none", "hostz": []});
+    assert_eq!(found("/v1/routes/a", route).await, ["hostz", "service"]);
+    let plugin = json!({
+        "type": "rate-limit", "attach": {"global": true}, "modes": "shadow",
+        "settings": {"limits": [{"requests": 0, "per": "1m"}]},
+    });
+    let expected = ["modes", "settings.limits[0].requests"];
+    assert_eq!(found("/v1/plugins/a", plugin).await, expected);
+}
+
+#[tokio::test]
 async fn a_body_that_cannot_be_read_says_where() {
     let server = Server::start().await;
     let send = async |content_type: &str, body: &str| {
