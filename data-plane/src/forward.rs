@@ -26,11 +26,11 @@ use crate::{
     proxy::{Matching, Outcome, add_via, strip_response},
     published::LiveService,
     telemetry::{Record, Stage},
-    upstream::Address,
+    upstream::{Address, Pick, affinity},
     websocket::Handshake,
 };
 use attempt::{Attempt, Running, end};
-use failure::{failed, no_target, too_late};
+use failure::{failed, no_target, too_late, unseen};
 use outgoing::outgoing;
 pub(crate) use timers::Timers;
 
@@ -132,22 +132,26 @@ impl Forwarder {
             ..
         } = *call;
         let empty = matches!(outgoing.request.body(), Body::Empty);
-        let safe_again = empty && context.method.is_idempotent();
+        let again = (empty, empty && context.method.is_idempotent());
         let mut tried: SmallVec<[SocketAddr; MAX_ATTEMPTS]> = SmallVec::new();
         let mut last: Option<SendError> = None;
         let mut once_more = None;
+        let affinity = affinity(context, &live.upstream);
         for _ in 0..MAX_ATTEMPTS {
-            let patience = outgoing.connect_timeout;
-            let picked = live.upstream.pick(self.worker, &tried, patience).await;
+            let pick = Pick {
+                worker: self.worker,
+                tried: &tried,
+                affinity: &affinity,
+                patience: outgoing.connect_timeout,
+            };
+            let picked = live.upstream.pick(&pick).await;
             // The only target there is may have closed a connection that had been idle.
             let Some(address) = picked.or_else(|| once_more.take()) else {
                 break;
             };
             // The first attempt begins with the stage: a name that is not resolved yet is rare.
-            let began = match tried.is_empty() {
-                true => call.began,
-                false => Instant::now(),
-            };
+            let first = tried.is_empty().then_some(call.began);
+            let began = first.unwrap_or_else(Instant::now);
             tried.push(address.socket);
             record.forwarding(began);
             record.note(|line| line.target = Some(address.socket));
@@ -161,23 +165,18 @@ impl Forwarder {
             let over = running.pop();
             let ended = over.map(|attempt| attempt.finish(end(&sent, service.protocol), now));
             let error = match sent {
-                Ok(received) => {
+                Ok(mut received) => {
                     record.answered(now);
                     if let (Some(facts), Some((_, busy))) = (record.facts(), ended) {
                         facts.busy = busy;
                     }
+                    affinity.respond(&address, received.response.headers_mut());
                     return Ok(received);
                 }
                 Err(error) => error,
             };
             tracing::debug!(%error, target = %address.socket, "a target did not answer");
-            let unseen = match &error {
-                SendError::Connect(_) | SendError::ConnectTimeout(_) => true,
-                SendError::Refused => empty,
-                SendError::Closed { reused } => *reused && safe_again,
-                _ => false,
-            };
-            if !unseen {
+            if !unseen(&error, again) {
                 return Err(failed(&error));
             }
             record.reach(Stage::Pick);

@@ -10,6 +10,7 @@ mod config_stream;
 pub mod connect;
 pub mod exchange;
 mod forward;
+mod health;
 pub mod http1;
 pub mod http2;
 mod listener;

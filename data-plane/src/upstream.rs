@@ -3,12 +3,15 @@
 //! routes.
 
 mod address;
+mod affinity;
+mod members;
 mod names;
 mod registry;
+mod state;
 
 use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,18 +21,36 @@ use smallvec::SmallVec;
 use tokio::{sync::watch, time::timeout};
 
 use crate::config_stream::Draft;
-pub(crate) use address::{Address, InFlight};
+pub(crate) use address::Address;
+pub(crate) use affinity::{Affinity, affinity};
+use members::members;
 pub(crate) use registry::Upstreams;
+pub(crate) use state::{InFlight, TargetState, UpstreamState};
 
 /// An upstream at work.
 #[derive(Debug)]
 pub struct LiveUpstream {
     spec: Arc<Upstream>,
+    state: Arc<UpstreamState>,
     addresses: ArcSwap<Vec<Arc<Address>>>,
     /// Whether every name has been asked for once.
     resolved: watch::Receiver<bool>,
     /// One a worker, so that nobody waits for another.
     cursors: Box<[Mutex<Cursor>]>,
+}
+
+/// For what an address is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pick<'a> {
+    /// Who asks.
+    pub(crate) worker: usize,
+    /// Not to be picked again.
+    pub(crate) tried: &'a [SocketAddr],
+    /// What ties the request to a target.
+    #[allow(dead_code)]
+    pub(crate) affinity: &'a Affinity,
+    /// Longest time to wait for the name service, where no address is known yet.
+    pub(crate) patience: Duration,
 }
 
 impl LiveUpstream {
@@ -38,23 +59,33 @@ impl LiveUpstream {
         Arc::ptr_eq(&self.spec, spec) || self.spec == *spec
     }
 
-    /// Picks an address that has not been tried. Where none is known yet, waits for the name service,
-    /// at most `patience`.
-    pub(crate) async fn pick(
-        &self,
-        worker: usize,
-        tried: &[SocketAddr],
-        patience: Duration,
-    ) -> Option<Arc<Address>> {
-        if let Some(address) = self.pick_now(worker, tried) {
+    /// All its addresses.
+    pub(crate) fn addresses(&self) -> Arc<Vec<Arc<Address>>> {
+        self.addresses.load_full()
+    }
+
+    /// Has these addresses from now on: of each target, in the order of the specification.
+    pub(crate) fn replace(&self, found: &[Vec<IpAddr>]) {
+        let addresses = members(&self.spec, found, &self.state);
+        let sockets = |it: &[Arc<Address>]| -> Vec<_> {
+            it.iter().map(|it| (it.socket, it.weight)).collect()
+        };
+        if sockets(&addresses) != sockets(&self.addresses.load()) {
+            self.addresses.store(Arc::new(addresses));
+        }
+    }
+
+    /// Picks an address that has not been tried.
+    pub(crate) async fn pick(&self, pick: &Pick<'_>) -> Option<Arc<Address>> {
+        if let Some(address) = self.pick_now(pick) {
             return Some(address);
         }
         let mut resolved = self.resolved.clone();
         if *resolved.borrow() {
             return None;
         }
-        let _ = timeout(patience, resolved.wait_for(|done| *done)).await;
-        self.pick_now(worker, tried)
+        let _ = timeout(pick.patience, resolved.wait_for(|done| *done)).await;
+        self.pick_now(pick)
     }
 
     /// Tells of every address.
@@ -64,26 +95,37 @@ impl LiveUpstream {
         }
     }
 
-    fn pick_now(&self, worker: usize, tried: &[SocketAddr]) -> Option<Arc<Address>> {
+    fn pick_now(&self, pick: &Pick<'_>) -> Option<Arc<Address>> {
         let addresses = self.addresses.load();
         if let [only] = addresses.as_slice() {
-            let usable = only.weight > 0 && tried.is_empty();
-            return usable.then(|| Arc::clone(only));
+            let open = only.weight > 0 && pick.tried.is_empty();
+            return open.then(|| Arc::clone(only));
         }
+        // What cannot be used is picked where nothing else is.
+        self.pick_of(&addresses, pick, |it| it.state.health.usable())
+            .or_else(|| self.pick_of(&addresses, pick, |_| true))
+    }
+
+    fn pick_of(
+        &self,
+        addresses: &[Arc<Address>],
+        pick: &Pick<'_>,
+        open: impl Fn(&Address) -> bool,
+    ) -> Option<Arc<Address>> {
         let candidates: SmallVec<[Candidate; 16]> = addresses
             .iter()
             .map(|address| Candidate {
-                weight: address.weight,
-                in_flight: address.in_flight.load(Ordering::Relaxed),
+                weight: if open(address) { address.weight } else { 0 },
+                in_flight: address.state.in_flight(),
             })
             .collect();
         let tried: SmallVec<[usize; 4]> = addresses
             .iter()
             .enumerate()
-            .filter(|(_, address)| tried.contains(&address.socket))
+            .filter(|(_, address)| pick.tried.contains(&address.socket))
             .map(|(place, _)| place)
             .collect();
-        let cursor = self.cursors.get(worker)?;
+        let cursor = self.cursors.get(pick.worker)?;
         let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
         let place = cursor.pick(self.spec.balancer, &candidates, &tried)?;
         addresses.get(place).cloned()

@@ -59,6 +59,7 @@ impl<'a> Attempt<'a> {
             took: now.saturating_duration_since(self.began),
         };
         tracing::trace!(target = %self.address.socket, ?outcome, "an attempt is over");
+        self.address.finish(&outcome, now);
         self.service.attempted(&outcome, now);
         outcome
     }

@@ -8,6 +8,17 @@ pub(super) fn no_target() -> Rejection {
     Rejection::new(Code::NoTarget, "the upstream has no target")
 }
 
+/// Whether nobody can have seen a request, `empty` where it has no body, `safe` where seeing it twice does
+/// no harm either.
+pub(super) const fn unseen(error: &SendError, (empty, safe): (bool, bool)) -> bool {
+    match error {
+        SendError::Connect(_) | SendError::ConnectTimeout(_) => true,
+        SendError::Refused => empty,
+        SendError::Closed { reused } => *reused && safe,
+        _ => false,
+    }
+}
+
 pub(super) fn too_late(timeout_ms: u32) -> Rejection {
     let detail = format!("the upstream did not answer within {timeout_ms} ms");
     Rejection::new(Code::UpstreamTimeout, detail)

@@ -1,15 +1,11 @@
 //! One address that gets requests.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use gatewright_engine::Target;
+use gatewright_engine::{Target, outcome::Outcome};
 use http::HeaderValue;
+
+use super::{InFlight, TargetState};
 
 /// One address of a target.
 #[derive(Debug)]
@@ -22,7 +18,8 @@ pub(crate) struct Address {
     pub(crate) host: Arc<str>,
     /// Share of the requests, among the addresses of its upstream.
     pub(crate) weight: u32,
-    pub(super) in_flight: Arc<AtomicU32>,
+    /// What is known of it beyond this revision.
+    pub(crate) state: Arc<TargetState>,
     /// Host for it in plain text, and with TLS: without the port where it is the scheme's own.
     authorities: [HeaderValue; 2],
 }
@@ -32,14 +29,14 @@ impl Address {
         target: &Target,
         socket: SocketAddr,
         weight: u32,
-        in_flight: Arc<AtomicU32>,
+        state: Arc<TargetState>,
     ) -> Self {
         Self {
             socket,
             target: Arc::clone(&target.name),
             host: (*target.host).into(),
             weight,
-            in_flight,
+            state,
             authorities: [80, 443].map(|own| authority(&target.host, target.port, own)),
         }
     }
@@ -51,8 +48,12 @@ impl Address {
 
     /// Counts a request to it.
     pub(crate) fn begin(&self) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(&self.in_flight))
+        self.state.begin()
+    }
+
+    /// Says what became of one attempt to get a response from it.
+    pub(crate) fn finish(&self, outcome: &Outcome, now: Instant) {
+        self.state.finish(outcome, now);
     }
 }
 
@@ -67,14 +68,4 @@ fn authority(host: &str, port: u16, own: u16) -> HeaderValue {
     };
     // Compilation has checked the host.
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// A request in flight to an address, until dropped.
-#[derive(Debug)]
-pub(crate) struct InFlight(Arc<AtomicU32>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -1,15 +1,11 @@
 //! Names of targets, asked for again and again.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Weak, time::Duration};
 
 use gatewright_engine::Target;
 use tokio::{net::lookup_host, sync::watch, time::timeout};
 
-use super::{LiveUpstream, Upstreams};
+use super::LiveUpstream;
 
 /// How long the name service may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,11 +19,7 @@ pub(super) fn literal(target: &Target) -> Option<IpAddr> {
 
 /// Asks the name service until the upstream is no longer used. What it does not answer keeps its last
 /// good addresses.
-pub(super) async fn follow(
-    upstreams: Arc<Upstreams>,
-    upstream: Weak<LiveUpstream>,
-    done: watch::Sender<bool>,
-) {
+pub(super) async fn follow(upstream: Weak<LiveUpstream>, done: watch::Sender<bool>) {
     let mut failing = false;
     while let Some(live) = upstream.upgrade() {
         let mut failed = false;
@@ -45,17 +37,10 @@ pub(super) async fn follow(
             });
         }
         failing = failed;
-        let addresses = upstreams.addresses(&live.spec, &found);
-        let present = live.addresses.load();
-        let sockets = |it: &[Arc<super::Address>]| -> Vec<_> {
-            it.iter().map(|it| (it.socket, it.weight)).collect()
-        };
-        if sockets(&addresses) != sockets(&present) {
-            live.addresses.store(Arc::new(addresses));
-        }
+        live.replace(&found);
         done.send_replace(true);
         let pause = Duration::from_millis(u64::from(live.spec.dns_refresh_ms));
-        drop((present, live));
+        drop(live);
         tokio::time::sleep(pause).await;
     }
 }
@@ -63,7 +48,7 @@ pub(super) async fn follow(
 impl LiveUpstream {
     /// The addresses that a target has now.
     pub(super) fn known(&self, target: &Target) -> Vec<IpAddr> {
-        let present = self.addresses.load();
+        let present = self.addresses();
         let its = present
             .iter()
             .filter(|it| it.target == target.name && *it.host == *target.host);

@@ -1,0 +1,37 @@
+//! The addresses of an upstream: what its targets stand for.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use gatewright_engine::Upstream;
+
+use super::{Address, UpstreamState};
+
+/// What targets (in the order of the specification) stand for. The addresses of one share its weight,
+/// so that a name with many does not get more than it should.
+pub(super) fn members(
+    spec: &Upstream,
+    found: &[Vec<IpAddr>],
+    state: &Arc<UpstreamState>,
+) -> Vec<Arc<Address>> {
+    /// Divisible by each number up to 8, and small enough for any weight.
+    const PARTS: u32 = 840;
+    let shared = found.iter().any(|ips| ips.len() > 1);
+    let mut addresses = Vec::new();
+    for (target, ips) in spec.targets.iter().zip(found) {
+        let count = u32::try_from(ips.len()).unwrap_or(u32::MAX);
+        let weight = match (shared, target.weight) {
+            (false, weight) => weight,
+            (true, 0) => 0,
+            (true, weight) => (weight * PARTS / count.max(1)).max(1),
+        };
+        for ip in ips {
+            let socket = SocketAddr::new(*ip, target.port);
+            let state = state.target(socket);
+            addresses.push(Arc::new(Address::new(target, socket, weight, state)));
+        }
+    }
+    addresses
+}
