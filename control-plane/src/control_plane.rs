@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     api::{self, Api, InvalidTokens, Tokens, serve::Serving},
     catalog::Catalog,
-    discovery::{self, Nodes},
+    discovery::{self, Fleet, Nodes},
     settings::ControlSettings,
     store::{self, Store, StoreError, StoreSettings},
     tls::{self, TlsError},
@@ -84,7 +84,9 @@ impl ControlPlane {
         let (discovery_listener, discovery) = listen(settings.discovery_listen).await?;
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let nodes = Nodes::default();
-        let api = Api::new(catalog.clone(), nodes.clone(), tokens);
+        let id = name(settings);
+        let fleet = Fleet::new(nodes.clone(), catalog.store.clone(), &id);
+        let api = Api::new(catalog.clone(), fleet.clone(), tokens);
         let serving = Serving {
             tls: admin_tls,
             drain: Duration::from_millis(settings.drain_timeout_ms.into()),
@@ -97,9 +99,8 @@ impl ControlPlane {
             tasks,
             drain: serving.drain,
         };
-        let id = settings.control_plane_id.clone();
         let options = discovery::Options {
-            control_plane_id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
+            control_plane_id: id,
             goaway_spread: Duration::from_millis(settings.goaway_spread_ms.into()),
             tls: discovery_tls,
         };
@@ -114,6 +115,8 @@ impl ControlPlane {
             router,
             shutdown.clone(),
         ));
+        let gone = CancellationToken::new();
+        tasks.spawn(fleet.run(gone.clone()));
         tasks.spawn(async move {
             let ended = discovery::serve(
                 discovery_listener,
@@ -127,6 +130,8 @@ impl ControlPlane {
             }
             // Without it nodes are better off at another control plane.
             shutdown.cancel();
+            // Only now have all nodes gone.
+            gone.cancel();
         });
         tracing::info!(%admin, %discovery, "the control plane has started");
         Ok(control_plane)
@@ -182,6 +187,12 @@ fn check_addresses(settings: &ControlSettings) -> Result<(), StartError> {
         return Err(StartError::Settings(message.to_owned()));
     }
     Ok(())
+}
+
+/// Its name among the control planes of its database.
+fn name(settings: &ControlSettings) -> String {
+    let name = settings.control_plane_id.clone();
+    name.unwrap_or_else(|| Uuid::new_v4().to_string())
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -81,18 +81,38 @@ async fn a_write_that_waits_is_served_by_every_node_of_its_control_plane_when_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_on_either_control_plane_is_applied_by_the_nodes_of_both() {
+async fn a_write_that_waits_on_either_control_plane_is_served_by_the_nodes_of_both_when_it_returns()
+{
     let fleet = Fleet::start(|number, urls| vec![urls[number % 2].clone()]).await;
-    for (number, control_plane) in fleet.control_planes.iter().enumerate() {
-        let (name, path) = (format!("of-{number}"), format!("/of-{number}"));
-        let resource = format!("/v1/routes/{name}?wait=5s");
-        let revision = control_plane
-            .admin
-            .put(&resource, &route(&name, &path))
+    for turn in 0..20 {
+        let path = format!("/turn-{turn}");
+        let admin = &fleet.control_planes[turn % 2].admin;
+        admin
+            .put("/v1/routes/moving?wait=5s", &route("moving", &path))
             .await;
-        fleet.complete(revision).await;
-        assert_eq!(fleet.statuses(&path).await, [200, 200, 200]);
+        assert_eq!(fleet.statuses(&path).await, [200, 200, 200], "turn {turn}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_control_plane_lists_all_nodes_with_the_one_that_each_is_connected_to() {
+    let fleet = Fleet::start(|number, urls| vec![urls[number % 2].clone()]).await;
+    let mut seen = Vec::new();
+    for control_plane in &fleet.control_planes {
+        let answer = control_plane.admin.get("/v1/nodes").await.json();
+        let nodes = answer["items"].as_array().unwrap();
+        assert_eq!(nodes.len(), 3, "{answer}");
+        for node in nodes {
+            assert_eq!(node["applied_revision"], answer["revision"], "{answer}");
+            assert_eq!(node["digest"].as_str().unwrap().len(), 32, "{answer}");
+            assert_eq!(node["group"], "default", "{answer}");
+        }
+        let homes = nodes.iter().map(|it| it["control_plane"].clone());
+        seen.push(homes.collect::<Vec<_>>());
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0][0], seen[0][2]);
+    assert_ne!(seen[0][0], seen[0][1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

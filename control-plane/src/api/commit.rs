@@ -67,8 +67,8 @@ impl Manner {
         };
         let written = api.writer.write(write).await?;
         if let (Some(patience), Mode::Commit) = (self.wait, self.mode) {
-            let applied = api.nodes.wait_applied(written.revision, patience).await;
-            applied.map_err(|lagging| ApiError::NotApplied(written.revision, lagging))?;
+            let applied = api.fleet.wait_applied(written.revision, patience).await;
+            applied.map_err(|not| ApiError::NotApplied(written.revision, not.lagging))?;
         }
         Ok(written)
     }

@@ -195,6 +195,11 @@ fn invalid(mistakes: &[Mistake]) -> String {
 fn not_applied(revision: u64, lagging: &[Lagging]) -> String {
     let names = lagging.iter().map(|node| format!("`{}`", node.node_id));
     let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        return format!(
+            "revision {revision} is committed, but the database did not tell in time whether all nodes have applied it"
+        );
+    }
     format!(
         "revision {revision} is committed, but was not applied in time by {}",
         names.join(", ")

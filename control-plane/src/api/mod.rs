@@ -36,7 +36,7 @@ pub use auth::{InvalidTokens, Tokens, shown_token};
 pub use error::ApiError;
 
 use crate::{
-    catalog::Catalog, check::Checker, discovery::Nodes, telemetry::Metrics, write::Writer,
+    catalog::Catalog, check::Checker, discovery::Fleet, telemetry::Metrics, write::Writer,
 };
 
 /// The header that tells a revision: that of a write, or the one that an answer shows.
@@ -52,7 +52,7 @@ pub struct Api {
     /// What compiles.
     pub checker: Arc<Checker>,
     /// Who is connected.
-    pub nodes: Nodes,
+    pub fleet: Fleet,
     /// Who may.
     pub tokens: Arc<Tokens>,
     /// What is counted.
@@ -61,13 +61,13 @@ pub struct Api {
 
 impl Api {
     /// An API over a catalog.
-    pub fn new(catalog: Catalog, nodes: Nodes, tokens: Tokens) -> Self {
+    pub fn new(catalog: Catalog, fleet: Fleet, tokens: Tokens) -> Self {
         let checker = Arc::new(Checker::default());
         Self {
             writer: Arc::new(Writer::new(catalog.clone(), Arc::clone(&checker))),
             catalog,
             checker,
-            nodes,
+            fleet,
             tokens: Arc::new(tokens),
             metrics: Arc::new(Metrics::new()),
         }

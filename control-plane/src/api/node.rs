@@ -1,4 +1,4 @@
-//! The nodes: who is connected, at which revision, and what was refused.
+//! The nodes of the fleet: who is connected where, at which revision, and what was refused.
 
 use axum::{
     Json,
@@ -18,14 +18,21 @@ pub(super) async fn list(
     let page = parameters.page()?;
     let revision = api.catalog.present().head.revision;
     let after = page.after.unwrap_or_default();
-    let mut nodes = api.nodes.list();
+    let listed = api.fleet.list().await;
+    let mut nodes = listed.nodes;
     nodes.retain(|node| node.node_id > after);
     let more = nodes.len() > page.limit;
     nodes.truncate(page.limit);
     nodes.iter_mut().for_each(|node| node.facts = None);
     let next = nodes.last().filter(|_| more);
     let next = next.map(|node| node.node_id.clone());
-    let body = json!({"revision": revision, "items": nodes, "next": next});
+    let body = json!({
+        "revision": revision,
+        "items": nodes,
+        "next": next,
+        // Whether the database does not answer, and these are the nodes of this control plane only.
+        "partial": listed.partial,
+    });
     Ok(([revision_header(revision)], Json(body)).into_response())
 }
 
@@ -35,7 +42,7 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
     let revision = api.catalog.present().head.revision;
-    let nodes = api.nodes.list();
+    let nodes = api.fleet.list().await.nodes;
     let node = nodes.into_iter().find(|node| node.node_id == name);
     let node = node.ok_or_else(|| ApiError::NotFound(format!("node `{name}`")))?;
     Ok(([revision_header(revision)], Json(node)).into_response())

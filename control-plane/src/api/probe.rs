@@ -31,7 +31,7 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<Response, ApiError>
 /// `GET /metrics`, as OpenMetrics text.
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let state = api.catalog.present();
-    api.metrics.observe(&state, &api.nodes.list());
+    api.metrics.observe(&state, &api.fleet.here().list());
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, content_type)], api.metrics.encode()).into_response()
 }

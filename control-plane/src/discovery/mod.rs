@@ -7,6 +7,7 @@
 //! What a node refused is parked: it is not sent again until its content changes. The node itself tries it
 //! again with each later delta, and after an upgrade.
 
+mod fleet;
 mod metrics;
 mod nodes;
 mod server;
@@ -16,6 +17,7 @@ mod parts;
 mod plan;
 mod session;
 
+pub use fleet::{Fleet, Listed, NotApplied};
 pub use metrics::{ANSWER_BOUNDS_MS, Metrics};
 pub use nodes::{Lagging, NodeState, NodeView, Nodes, Refusal};
 pub use server::{Discovery, Limits, Options, serve, serve_with};

@@ -1,23 +1,29 @@
 //! Who is connected, at which revision, and what was refused.
 
 mod registration;
+mod untold;
 mod view;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::SystemTime,
 };
 
 use gatewright_proto::v1::{Hello, NodeReport, Report};
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{holding::Deviations, metrics::Metrics};
+use crate::store::Applied;
 pub(super) use registration::Registration;
+pub(super) use untold::{Mark, Untelling, Untold};
 pub use view::{Lagging, NodeState, NodeView, Refusal};
 
-/// All connected nodes.
+/// How far a node's clock may be from this one's, in milliseconds, for its word to order its streams.
+const MAX_SKEW_MS: u64 = 60_000;
+
+/// The nodes that are connected to this control plane.
 #[derive(Clone, Debug, Default)]
 pub struct Nodes {
     shared: Arc<Shared>,
@@ -28,22 +34,24 @@ struct Shared {
     here: Mutex<BTreeMap<String, Node>>,
     /// Changes whenever a node comes, goes or applies something.
     moved: watch::Sender<u64>,
+    /// What other control planes have yet to be told.
+    untold: Untold,
     metrics: Metrics,
 }
 
 /// A connected node.
 #[derive(Debug)]
 struct Node {
-    /// Which stream of it, counted.
+    /// Orders its streams, over all control planes.
     stream: u64,
     hello: Hello,
     address: String,
-    since: Instant,
     connected_since_ms: u64,
     applied: u64,
+    digest: Vec<u8>,
     digest_ok: bool,
-    /// Since when there has been something that it has not applied.
-    behind_since: Option<Instant>,
+    /// Since when there has been something that it has not applied, in Unix milliseconds.
+    behind_since_ms: Option<u64>,
     /// Why it refused all of a delta.
     stuck: Option<String>,
     compile_us: u64,
@@ -57,35 +65,39 @@ struct Node {
 }
 
 impl Nodes {
-    /// All that are connected to this control plane, in order of name.
+    /// All of them, in order of name.
     pub fn list(&self) -> Vec<NodeView> {
+        self.views().into_iter().map(|(_, view)| view).collect()
+    }
+
+    /// All of them, with their streams.
+    pub(super) fn views(&self) -> Vec<(u64, NodeView)> {
         let nodes = lock(&self.shared.here);
-        let view = |(id, node): (&String, &Node)| NodeView::of(id, node);
+        let view = |(id, node): (&String, &Node)| (node.stream, NodeView::of(id, node));
         nodes.iter().map(view).collect()
     }
 
-    /// Waits until every node that is connected to this control plane has applied a revision. One that refused some of it counts:
-    /// its rejects are in the list.
-    ///
-    /// # Errors
-    /// The nodes that had not when time was up.
-    pub async fn wait_applied(
-        &self,
-        revision: u64,
-        patience: Duration,
-    ) -> Result<(), Vec<Lagging>> {
-        let mut moved = self.shared.moved.subscribe();
-        let applied = async {
-            while !self.lagging(revision).is_empty() {
-                if moved.changed().await.is_err() {
-                    return;
-                }
-            }
+    /// One of them, with its stream.
+    pub(super) fn find(&self, id: &str) -> Option<(u64, NodeView)> {
+        let nodes = lock(&self.shared.here);
+        let node = nodes.get(id)?;
+        Some((node.stream, NodeView::of(id, node)))
+    }
+
+    /// What each has applied.
+    pub(super) fn applied(&self) -> Vec<Applied> {
+        let nodes = lock(&self.shared.here);
+        let applied = |(id, node): (&String, &Node)| Applied {
+            node_id: id.clone(),
+            stream: node.stream,
+            revision: node.applied,
         };
-        match timeout(patience, applied).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.lagging(revision)),
-        }
+        nodes.iter().map(applied).collect()
+    }
+
+    /// What other control planes have yet to be told.
+    pub(super) fn untold(&self) -> &Untold {
+        &self.shared.untold
     }
 
     /// What the streams cost and how they go.
@@ -98,18 +110,15 @@ impl Nodes {
         self.shared.moved.subscribe()
     }
 
-    fn lagging(&self, revision: u64) -> Vec<Lagging> {
-        let behind = |view: &NodeView| view.applied_revision < revision;
-        let nodes = self.list().into_iter().filter(behind);
-        nodes.map(Lagging::from).collect()
-    }
-
     /// Takes a node in. An older stream of the same name is ended: the newest wins.
     pub(super) fn enter(&self, hello: &Hello, address: String) -> Registration {
         let (id, replaced) = (hello.node_id.clone(), CancellationToken::new());
         let mut here = lock(&self.shared.here);
         let before = here.remove(&id);
-        let stream = before.as_ref().map_or(0, |before| before.stream + 1);
+        let now = unix_ms();
+        let claimed = Some(hello.stream).filter(|it| it.abs_diff(now) <= MAX_SKEW_MS);
+        let least = before.as_ref().map_or(0, |before| before.stream + 1);
+        let stream = claimed.unwrap_or(now).max(least);
         let resumed = hello.resume.as_ref().map_or(0, |resume| resume.revision);
         let node = Node {
             stream,
@@ -118,11 +127,11 @@ impl Nodes {
                 ..hello.clone()
             },
             address,
-            since: Instant::now(),
-            connected_since_ms: unix_ms(),
+            connected_since_ms: now,
             applied: 0,
+            digest: Vec::new(),
             digest_ok: true,
-            behind_since: Some(Instant::now()),
+            behind_since_ms: Some(now),
             stuck: None,
             compile_us: 0,
             withheld: Vec::new(),
@@ -144,12 +153,21 @@ impl Nodes {
             }
             before.replaced.cancel();
         }
+        let announced = self.untold().mark(&id, stream, Mark::Urgent);
         self.tell();
         Registration {
             nodes: self.clone(),
+            announced,
             id,
             stream,
             replaced,
+        }
+    }
+
+    /// Has other control planes told of all of them.
+    pub(super) fn mark_all(&self) {
+        for node in self.applied() {
+            self.untold().mark(&node.node_id, node.stream, Mark::Facts);
         }
     }
 

@@ -100,6 +100,7 @@ impl Session {
         (snapshots, shutdown): (Arc<Semaphore>, CancellationToken),
     ) -> Result<(), Status> {
         let mut states = self.discovery.catalog.state.subscribe();
+        self.registration.announced().await;
         self.welcome().await?;
         self.resume(resume).await?;
         let mut age = Box::pin(tokio::time::sleep(self.age()));

@@ -97,7 +97,8 @@ fn key(kind: &str, name: &str) -> Result<Key, StoreError> {
     Ok(Key::new(known, name))
 }
 
-fn number(row: &str, value: i64) -> Result<u64, StoreError> {
+/// A number that is never negative.
+pub(super) fn number(row: &str, value: i64) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|error| corrupt(&row, &error))
 }
 

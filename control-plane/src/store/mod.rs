@@ -10,6 +10,7 @@ mod sqlite;
 
 mod document;
 mod plan;
+mod roster;
 mod sql;
 
 use std::{fmt, sync::Arc};
@@ -17,7 +18,10 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use gatewright_proto::{Key, Resource, Version};
 
-pub use self::open::{StoreSettings, open};
+pub use self::{
+    open::{StoreSettings, open},
+    roster::{Applied, Member, NodeElsewhere, NodeRow, Roster},
+};
 
 /// Which revision of which history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,7 +97,7 @@ pub struct Authorship {
 
 /// A database.
 #[async_trait]
-pub trait Store: Send + Sync + fmt::Debug {
+pub trait Store: Roster + Send + Sync + fmt::Debug {
     /// The newest revision.
     async fn head(&self) -> Result<Head, StoreError>;
 

@@ -1,6 +1,7 @@
 //! Postgres: several control planes share it.
 
 mod listen;
+mod roster;
 mod write;
 
 use std::time::Duration;
@@ -19,11 +20,18 @@ use super::{
     plan, sql,
 };
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "resources",
-    include_str!("../../../migrations/postgres/0001_resources.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "resources",
+        include_str!("../../../migrations/postgres/0001_resources.sql"),
+    ),
+    (
+        2,
+        "fleet",
+        include_str!("../../../migrations/postgres/0002_fleet.sql"),
+    ),
+];
 
 /// One snapshot for all statements of a read.
 const READ: &str = "begin isolation level repeatable read read only";
@@ -41,6 +49,8 @@ pub(super) struct Postgres {
     /// One connection: writers of this process wait here, not on the lock in the database, where each
     /// would hold a connection.
     writer: PgPool,
+    /// One connection to tell of nodes and one to read of them: what a write holds up is not theirs.
+    roster: PgPool,
     listener: Listener,
     timeout: Duration,
 }
@@ -62,6 +72,7 @@ impl Postgres {
         Ok(Self {
             readers: pool(settings.read_connections),
             writer: pool(1),
+            roster: pool(2),
             listener: Listener::start(pool(1)),
             timeout: settings.timeout,
         })

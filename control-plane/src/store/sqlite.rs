@@ -4,6 +4,7 @@
 //! first: when the file is deleted, reads go on from the file that is still open. Writes are then refused:
 //! SQLite would put them into the file that nobody can find any more.
 
+mod roster;
 mod write;
 
 use std::{
@@ -29,11 +30,18 @@ use super::{
     plan, sql,
 };
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "resources",
-    include_str!("../../../migrations/sqlite/0001_resources.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "resources",
+        include_str!("../../../migrations/sqlite/0001_resources.sql"),
+    ),
+    (
+        2,
+        "fleet",
+        include_str!("../../../migrations/sqlite/0002_fleet.sql"),
+    ),
+];
 
 /// A database file.
 #[derive(Debug)]
@@ -42,8 +50,12 @@ pub(super) struct Sqlite {
     /// One connection: writers of this process wait their turn in the pool's fair queue. SQLite's own
     /// wait is a poll that lets one of many starve.
     writer: SqlitePool,
+    /// One connection to tell of nodes. What is lost of that with the power need not be kept.
+    roster: SqlitePool,
     /// Commits of this process. Those of others are found by polling.
     committed: Arc<Notify>,
+    /// What this process told of nodes.
+    told: Notify,
     file: File,
     timeout: Duration,
 }
@@ -65,7 +77,7 @@ impl Sqlite {
             // number given to another, after a loss of power. Writes are rare.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(settings.timeout);
-        let pool = |connections| {
+        let pool = |connections, options: &SqliteConnectOptions| {
             SqlitePoolOptions::new()
                 .min_connections(connections)
                 .max_connections(connections)
@@ -74,12 +86,15 @@ impl Sqlite {
                 .max_lifetime(None)
                 .connect_with(options.clone())
         };
-        let writer = pool(1).await?;
+        let writer = pool(1, &options).await?;
         migrate(&writer).await?;
+        let unsynced = options.clone().synchronous(SqliteSynchronous::Normal);
         Ok(Self {
-            readers: pool(settings.read_connections).await?,
+            readers: pool(settings.read_connections, &options).await?,
             writer,
+            roster: pool(1, &unsynced).await?,
             committed: Arc::default(),
+            told: Notify::new(),
             file,
             timeout: settings.timeout,
         })

@@ -1,17 +1,20 @@
 //! A node's place among the connected ones, held by its session.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use gatewright_proto::v1::{NodeReport, Report};
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::{Node, Nodes, lock};
+use super::{Mark, Node, Nodes, lock, unix_ms};
 use crate::discovery::{holding::Deviations, metrics::Metrics};
 
 /// Most bytes of what a node tells of its parts.
 const MAX_FACTS_BYTES: usize = 80 << 10;
+
+/// How long a node waits until other control planes have been told of it.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Its place; given up when dropped.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub(in crate::discovery) struct Registration {
     pub(super) nodes: Nodes,
     pub(super) id: String,
     pub(super) stream: u64,
+    /// When all control planes have been told of it.
+    pub(super) announced: u64,
     pub(super) replaced: CancellationToken,
 }
 
@@ -33,10 +38,17 @@ impl Registration {
         &self.replaced
     }
 
+    /// Returns when other control planes can know of it, so that from its welcome on a write on any of them
+    /// waits for it. Where the database does not answer it is not kept waiting for long.
+    pub(in crate::discovery) async fn announced(&self) {
+        let untold = self.nodes.untold();
+        untold.wait(self.announced, ANNOUNCE_TIMEOUT).await;
+    }
+
     /// It holds what the store has at a revision, but for deviations. Tells which are new.
     pub(in crate::discovery) fn applied(&self, revision: u64, deviations: &Deviations) {
         let mut fresh = 0;
-        self.with(|node| {
+        self.with(Mark::Urgent, |node| {
             for (key, deviation) in deviations {
                 let known = node.deviations.get(key);
                 if known.is_some_and(|known| known.refused == deviation.refused) {
@@ -58,32 +70,39 @@ impl Registration {
 
     /// There is something that it has not applied.
     pub(in crate::discovery) fn behind(&self, withheld: Vec<String>) {
-        self.with(|node| {
-            node.behind_since.get_or_insert_with(Instant::now);
+        self.with(Mark::Later, |node| {
+            node.behind_since_ms.get_or_insert_with(unix_ms);
             node.withheld = withheld;
         });
     }
 
     /// It has applied all there is.
     pub(in crate::discovery) fn current(&self) {
-        self.with(|node| node.behind_since = None);
+        self.with_if(
+            |node| node.behind_since_ms.is_some(),
+            Mark::Later,
+            |node| node.behind_since_ms = None,
+        );
     }
 
     /// It refused all of a delta.
     pub(in crate::discovery) fn stuck(&self, reason: String) {
         tracing::error!(node.id = %self.id, reason, "a node refused a whole delta; it is asked what it holds when there is another one");
-        self.with(|node| node.stuck = Some(reason));
+        self.with(Mark::Urgent, |node| node.stuck = Some(reason));
         self.nodes.tell();
     }
 
     /// Whether its digest is what it should be.
-    pub(in crate::discovery) fn digest(&self, fits: bool, compile_us: u64) {
-        self.with(|node| (node.digest_ok, node.compile_us) = (fits, compile_us));
+    pub(in crate::discovery) fn digest(&self, digest: &[u8], fits: bool, compile_us: u64) {
+        self.with(Mark::Later, |node| {
+            node.digest = digest.to_vec();
+            (node.digest_ok, node.compile_us) = (fits, compile_us);
+        });
     }
 
     /// It has told how it goes.
     pub(in crate::discovery) fn reported(&self, report: Report) {
-        self.with(|node| node.report = report);
+        self.with(Mark::Later, |node| node.report = report);
     }
 
     /// It has told how its parts fare.
@@ -91,14 +110,26 @@ impl Registration {
         if report.encoded_len() > MAX_FACTS_BYTES {
             return Err(Status::resource_exhausted("a node report of over 80 KiB"));
         }
-        self.with(|node| node.facts = report);
+        self.with(Mark::Facts, |node| node.facts = report);
         Ok(())
     }
 
-    fn with(&self, change: impl FnOnce(&mut Node)) {
+    fn with(&self, mark: Mark, change: impl FnOnce(&mut Node)) {
+        self.with_if(|_| true, mark, change);
+    }
+
+    fn with_if(
+        &self,
+        condition: impl FnOnce(&Node) -> bool,
+        mark: Mark,
+        change: impl FnOnce(&mut Node),
+    ) {
         let mut here = lock(&self.nodes.shared.here);
-        if let Some(node) = here.get_mut(&self.id).filter(|it| it.stream == self.stream) {
+        let node = here.get_mut(&self.id).filter(|it| it.stream == self.stream);
+        if let Some(node) = node.filter(|it| condition(it)) {
             change(node);
+            drop(here);
+            self.nodes.untold().mark(&self.id, self.stream, mark);
         }
     }
 }
@@ -113,6 +144,7 @@ impl Drop for Registration {
             here.remove(&self.id);
         }
         drop(here);
+        self.nodes.untold().mark(&self.id, self.stream, Mark::Gone);
         self.nodes.tell();
     }
 }

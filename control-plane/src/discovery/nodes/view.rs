@@ -3,16 +3,19 @@
 use gatewright_proto::{Key, v1::NodeReport};
 use serde::{Deserialize, Serialize};
 
-use super::Node;
-use crate::discovery::holding::Deviation;
+use super::{Node, unix_ms};
+use crate::{discovery::holding::Deviation, store::NodeElsewhere};
 
 /// A node as the admin API shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NodeView {
     /// Its name.
     pub node_id: String,
     /// Differs for each start of its process.
     pub boot_id: String,
+    /// The control plane that it is connected to.
+    pub control_plane: String,
     /// Group of nodes.
     pub group: String,
     /// Version of its software.
@@ -29,8 +32,12 @@ pub struct NodeView {
     pub connected_seconds: u64,
     /// The newest revision that it has acknowledged.
     pub applied_revision: u64,
-    /// For how long there has been something newer, in milliseconds; 0 where there is not.
+    /// Since when there has been something newer, in Unix milliseconds; 0 where there is not.
+    pub behind_since_ms: u64,
+    /// For how long, in milliseconds.
     pub lag_ms: u64,
+    /// Hash of all that it holds, in hexadecimal, as it last said; empty where it has not yet.
+    pub digest: String,
     /// Whether it holds what it is believed to hold.
     pub digest_ok: bool,
     /// Time it took to compile and publish last, in microseconds.
@@ -46,24 +53,26 @@ pub struct NodeView {
     /// What it refused, and why.
     pub rejects: Vec<Refusal>,
     /// How its targets and services fare, as it last told; only where one node is shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub facts: Option<NodeReport>,
 }
 
 /// How a node goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
     /// It has applied all there is.
     Current,
     /// It has not yet.
+    #[default]
     Behind,
     /// It refused all of the last delta.
     Stuck,
 }
 
 /// One mistake for which a node refused a resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Refusal {
     /// As `route/orders`.
     pub resource: String,
@@ -89,36 +98,28 @@ pub struct Lagging {
     pub applied_revision: u64,
 }
 
-impl From<NodeView> for Lagging {
-    fn from(view: NodeView) -> Self {
-        Self {
-            node_id: view.node_id,
-            applied_revision: view.applied_revision,
-        }
-    }
-}
-
 impl NodeView {
     pub(super) fn of(id: &str, node: &Node) -> Self {
-        let lag = node
-            .behind_since
-            .map_or(0, |since| since.elapsed().as_millis());
-        Self {
+        let view = Self {
             node_id: id.to_owned(),
             boot_id: node.hello.boot_id.clone(),
             group: node.hello.group.clone(),
             version: node.hello.version.clone(),
             address: node.address.clone(),
             listeners: node.hello.listeners.clone(),
-            state: match (&node.stuck, node.behind_since) {
+            state: match (&node.stuck, node.behind_since_ms) {
                 (Some(_), _) => NodeState::Stuck,
                 (None, Some(_)) => NodeState::Behind,
                 (None, None) => NodeState::Current,
             },
             connected_since_ms: node.connected_since_ms,
-            connected_seconds: node.since.elapsed().as_secs(),
             applied_revision: node.applied,
-            lag_ms: u64::try_from(lag).unwrap_or(u64::MAX),
+            behind_since_ms: node.behind_since_ms.unwrap_or(0),
+            digest: node
+                .digest
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             digest_ok: node.digest_ok,
             compile_us: node.compile_us,
             in_flight: node.report.in_flight,
@@ -131,6 +132,35 @@ impl NodeView {
                 .flat_map(|(key, it)| refusals(key, it))
                 .collect(),
             facts: Some(node.facts.clone()),
+            ..Self::default()
+        };
+        view.seen_at(unix_ms())
+    }
+
+    /// A node of another control plane, as that one told.
+    pub(in crate::discovery) fn elsewhere(node: NodeElsewhere) -> Self {
+        let row = node.row;
+        // What a control plane of another version writes is read as far as it can be.
+        let told: Self = serde_json::from_str(&row.body).unwrap_or_default();
+        let view = Self {
+            node_id: row.node_id,
+            control_plane: node.control_plane,
+            applied_revision: row.applied_revision,
+            facts: serde_json::from_str(&row.facts).ok(),
+            ..told
+        };
+        view.seen_at(unix_ms())
+    }
+
+    fn seen_at(self, now: u64) -> Self {
+        let since = |then: u64| match then {
+            0 => 0,
+            then => now.saturating_sub(then),
+        };
+        Self {
+            connected_seconds: since(self.connected_since_ms) / 1000,
+            lag_ms: since(self.behind_since_ms),
+            ..self
         }
     }
 }

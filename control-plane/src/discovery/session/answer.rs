@@ -63,7 +63,7 @@ impl Session {
         let unchanged = std::collections::BTreeMap::new();
         let expected = holding::digest(&flight.state, &self.kinds, &unchanged, &deviations);
         let fits = ack.digest == expected.as_bytes();
-        self.registration.digest(fits, ack.compile_us);
+        self.registration.digest(&ack.digest, fits, ack.compile_us);
         self.refused.clone_from(&deviations);
         if fits {
             self.registration.applied(head.revision, &deviations);

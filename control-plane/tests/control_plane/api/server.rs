@@ -8,7 +8,7 @@ use axum::{
 use gatewright_control_plane::{
     api::{Api, Tokens, router},
     catalog::Catalog,
-    discovery::Nodes,
+    discovery::{Fleet, Nodes},
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -26,7 +26,8 @@ pub(super) struct Server {
 async fn router_on(database: &Database) -> Router {
     let catalog = Catalog::load(database.open().await).await.unwrap();
     let tokens = Tokens::parse(&format!("tester={TOKEN}").into()).unwrap();
-    router(Api::new(catalog, Nodes::default(), tokens))
+    let fleet = Fleet::new(Nodes::default(), catalog.store.clone(), "test");
+    router(Api::new(catalog, fleet, tokens))
 }
 
 /// What it answered.

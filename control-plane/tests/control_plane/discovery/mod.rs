@@ -1,5 +1,6 @@
 //! The stream as a node sees it: scripted nodes on real sockets, a real store.
 
+mod fleet;
 mod model;
 mod plane;
 mod refusals;

@@ -1,10 +1,15 @@
 //! A control plane that only streams, and nodes that say what they are told to.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use gatewright_control_plane::{
     catalog::Catalog,
-    discovery::{Discovery, Limits, Nodes, Options, serve_with},
+    discovery::{Discovery, Fleet, Limits, Nodes, Options, serve_with},
     store::{Edit, Store},
 };
 use gatewright_proto::{
@@ -28,8 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Plane {
     pub(super) catalog: Catalog,
     pub(super) nodes: Nodes,
+    pub(super) fleet: Fleet,
     pub(super) shutdown: CancellationToken,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     _stop: DropGuard,
 }
 
@@ -53,10 +59,13 @@ impl Plane {
         };
         let (catalog, nodes) = (discovery.catalog.clone(), discovery.nodes.clone());
         let shutdown = CancellationToken::new();
+        let fleet = Fleet::new(nodes.clone(), Arc::clone(store), &address.to_string());
+        tokio::spawn(fleet.clone().run(shutdown.clone()));
         tokio::spawn(serve_with(listener, discovery, shutdown.clone()));
         Self {
             catalog,
             nodes,
+            fleet,
             address,
             _stop: shutdown.clone().drop_guard(),
             shutdown,
@@ -93,6 +102,7 @@ pub(super) struct Node {
     pub(super) refused: BTreeMap<Key, Version>,
     /// Names of resources that it refuses, whatever they say.
     pub(super) refuses: Vec<&'static str>,
+    streams: u64,
     stream: Option<(mpsc::Sender<NodeMessage>, Streaming<ControlMessage>)>,
 }
 
@@ -107,6 +117,7 @@ impl Node {
             held: BTreeMap::new(),
             refused: BTreeMap::new(),
             refuses: Vec::new(),
+            streams: 0,
             stream: None,
         }
     }
@@ -116,10 +127,13 @@ impl Node {
         let url = format!("http://{}", plane.address);
         let mut client = DiscoveryClient::connect(url).await.unwrap();
         let (outgoing, messages) = mpsc::channel(64);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        self.streams = (self.streams + 1).max(u64::try_from(now.as_millis()).unwrap());
         let hello = Hello {
             node_id: self.name.to_owned(),
             boot_id: self.boot.to_owned(),
             kinds: self.kinds.iter().map(ToString::to_string).collect(),
+            stream: self.streams,
             resume: (!self.epoch.is_empty()).then(|| self.resume()),
             ..Hello::default()
         };
@@ -134,6 +148,11 @@ impl Node {
 
     pub(super) fn disconnect(&mut self) {
         self.stream = None;
+    }
+
+    /// Lets go of its stream without closing it.
+    pub(super) fn leave_open(&mut self) -> impl Sized + use<> {
+        self.stream.take()
     }
 
     pub(super) async fn say(&self, message: Message) {

@@ -25,7 +25,7 @@ async fn one_resource_of_three_is_refused_parked_and_told_of() {
     let names = ["a", "b", "c"].map(|name| service(name, "/1"));
     let revision = plane.commit(names.to_vec()).await;
     node.follow_to(revision).await;
-    plane.nodes.wait_applied(revision, PATIENCE).await.unwrap();
+    plane.fleet.wait_applied(revision, PATIENCE).await.unwrap();
     let view = plane.nodes.list().remove(0);
     assert_eq!(view.rejects[0].resource, "service/b");
     assert!(
@@ -44,7 +44,7 @@ async fn one_resource_of_three_is_refused_parked_and_told_of() {
     node.refuses.clear();
     let revision = other.commit(vec![service("b", "/2")]).await;
     assert_eq!(node.follow().await.0, ["b"]);
-    other.nodes.wait_applied(revision, PATIENCE).await.unwrap();
+    other.fleet.wait_applied(revision, PATIENCE).await.unwrap();
     assert!(other.nodes.list()[0].rejects.is_empty());
     assert_eq!(other.costs(), (0, 0));
 }
@@ -148,7 +148,7 @@ async fn kinds_that_a_node_does_not_understand_are_withheld_and_told_of() {
     assert!(node.follow().await.0.is_empty());
     let revision = plane.commit(vec![service("b", "/1")]).await;
     node.follow_to(revision).await;
-    plane.nodes.wait_applied(revision, PATIENCE).await.unwrap();
+    plane.fleet.wait_applied(revision, PATIENCE).await.unwrap();
     assert_eq!(plane.nodes.list()[0].withheld, ["service"]);
     // After an upgrade it gets them.
     node.kinds.push(Kind::Service);

@@ -36,11 +36,11 @@ async fn what_is_committed_while_a_delta_is_in_flight_is_merged_into_the_next() 
     node.say(Message::Ack(ack)).await;
     let delta = node.delta().await;
     assert_eq!((delta.to_revision, delta.upserts.len()), (revision, 1));
-    let lagging = plane.nodes.wait_applied(revision, Duration::ZERO).await;
-    assert_eq!(lagging.unwrap_err()[0].node_id, "slow");
+    let lagging = plane.fleet.wait_applied(revision, Duration::ZERO).await;
+    assert_eq!(lagging.unwrap_err().lagging[0].node_id, "slow");
     let ack = node.apply(&delta);
     node.say(Message::Ack(ack)).await;
-    plane.nodes.wait_applied(revision, PATIENCE).await.unwrap();
+    plane.fleet.wait_applied(revision, PATIENCE).await.unwrap();
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn nodes_over_the_limit_are_told_to_come_back_and_those_that_resume_are_no
     let (mut first, mut second) = (Node::new("first"), Node::new("second"));
     first.connect(&plane).await;
     first.follow().await;
-    plane.nodes.wait_applied(0, PATIENCE).await.unwrap();
+    plane.fleet.wait_applied(0, PATIENCE).await.unwrap();
     let mut busy = Node::new("busy");
     busy.connect(&plane).await;
     busy.delta().await;

@@ -3,6 +3,7 @@
 
 mod conformance;
 pub(crate) mod database;
+mod roster;
 mod shared;
 mod sqlite;
 mod url;
