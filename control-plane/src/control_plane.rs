@@ -77,9 +77,7 @@ impl ControlPlane {
         check_addresses(settings)?;
         let tokens = Tokens::parse(&settings.admin_token)?;
         let (admin_tls, discovery_tls) = (tls::of_admin(settings)?, tls::of_discovery(settings)?);
-        let url = settings.database_url.expose_secret();
-        let store = store::open(url, &StoreSettings::default()).await?;
-        let catalog = Catalog::load(store).await?;
+        let catalog = load(settings).await?;
         let (admin_listener, admin) = listen(settings.admin_listen).await?;
         let (discovery_listener, discovery) = listen(settings.discovery_listen).await?;
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -187,6 +185,13 @@ fn check_addresses(settings: &ControlSettings) -> Result<(), StartError> {
         return Err(StartError::Settings(message.to_owned()));
     }
     Ok(())
+}
+
+/// The configuration, from the database.
+async fn load(settings: &ControlSettings) -> Result<Catalog, StoreError> {
+    let url = settings.database_url.expose_secret();
+    let store = store::open(url, &StoreSettings::default()).await?;
+    Catalog::load(store).await
 }
 
 /// Its name among the control planes of its database.
