@@ -7,7 +7,9 @@
 mod certificate;
 mod check;
 mod consumer;
+mod fallback;
 mod field;
+mod guard;
 mod health;
 pub(crate) mod pattern;
 mod plugin;
@@ -51,6 +53,7 @@ pub fn compile(
     };
     compiler.check_all();
     compiler.secrets();
+    compiler.check_fallback_chains();
     let upstreams = compiler.upstreams();
     let services = compiler.services(&upstreams);
     let plugins = compiler.plugins();

@@ -9,6 +9,7 @@ mod balance;
 mod compile;
 mod context;
 mod error;
+pub mod guard;
 pub mod health;
 pub mod live;
 pub mod outcome;

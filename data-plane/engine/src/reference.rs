@@ -3,7 +3,7 @@
 
 use gatewright_proto::{
     Key, Kind, Resource,
-    v1::{Attach, Plugin, attach::To},
+    v1::{Attach, Fallback, Plugin, attach::To},
 };
 
 use crate::plugin::Registry;
@@ -37,8 +37,16 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
         Vec::from_iter(given.then(|| Reference::new(field, kind, name)))
     };
     match resource {
-        Resource::Service(service) => one("upstream", Kind::Upstream, &service.upstream),
-        Resource::Route(route) => one("service", Kind::Service, &route.service),
+        Resource::Service(service) => {
+            let mut all = fallback(service.fallback.as_ref());
+            all.extend(one("upstream", Kind::Upstream, &service.upstream));
+            all
+        }
+        Resource::Route(route) => {
+            let mut all = fallback(route.fallback.as_ref());
+            all.extend(one("service", Kind::Service, &route.service));
+            all
+        }
         Resource::Target(target) => one("upstream", Kind::Upstream, &target.upstream),
         Resource::Consumer(consumer) => {
             let group = |(place, name): (usize, &String)| {
@@ -54,6 +62,13 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
         }
         Resource::Upstream(_) | Resource::ConsumerGroup(_) | Resource::Secret(_) => Vec::new(),
     }
+}
+
+fn fallback(fallback: Option<&Fallback>) -> Vec<Reference> {
+    let service = fallback.map(|it| it.service.as_str());
+    let service = service.filter(|name| !name.is_empty());
+    let reference = |name| Reference::new("fallback.service", Kind::Service, name);
+    service.map(reference).into_iter().collect()
 }
 
 fn of_plugin(plugin: &Plugin, registry: &Registry) -> Vec<Reference> {

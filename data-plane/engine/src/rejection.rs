@@ -65,6 +65,10 @@ pub enum Code {
     UpstreamUnreachable,
     /// 503: the upstream has no target, or the service is disabled.
     NoTarget,
+    /// 503: the service's circuit breaker is open. `Retry-After` says when to come back.
+    CircuitOpen,
+    /// 503: a limit of the gateway towards the upstream is reached.
+    UpstreamOverloaded,
     /// 503: this node is at its limit or shutting down.
     Overloaded,
     /// 504: the upstream did not answer in time.
@@ -96,6 +100,8 @@ impl Code {
             Self::BadGateway => (502, "bad_gateway", Side::Upstream),
             Self::UpstreamUnreachable => (503, "upstream_unreachable", Side::Upstream),
             Self::NoTarget => (503, "no_target", Side::Upstream),
+            Self::CircuitOpen => (503, "circuit_open", Side::Upstream),
+            Self::UpstreamOverloaded => (503, "upstream_overloaded", Side::Upstream),
             Self::Overloaded => (503, "overloaded", Side::Gateway),
             Self::UpstreamTimeout => (504, "upstream_timeout", Side::Upstream),
             Self::VersionNotSupported => (505, "version_not_supported", Side::Client),

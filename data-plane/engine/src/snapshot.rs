@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode};
 use crate::{
     Matched, Miss, Query,
     compile::pattern::ByText,
+    guard::{Fallback, Guard, RouteGuard},
     health::HealthSpec,
     plugin::{Chain, Instance},
     route::Router,
@@ -81,6 +82,10 @@ pub struct Route {
     pub request_timeout_ms: Option<u32>,
     /// Largest request body; zero is unlimited; none is the node's default.
     pub max_request_body_bytes: Option<u64>,
+    /// What it says differently from its service of breaker and fallback.
+    pub guard: Option<Box<RouteGuard>>,
+    /// When it is refused where the node is overloaded.
+    pub criticality: v1::Criticality,
 }
 
 /// What is done with a request. The rarer ones are boxed: there may be 100,000 routes.
@@ -145,6 +150,10 @@ pub struct Service {
     pub request_timeout_ms: u32,
     /// 0 is none.
     pub idle_timeout_ms: u32,
+    /// What protects it.
+    pub guard: Arc<Guard>,
+    /// What is answered where it cannot, or fails.
+    pub fallback: Option<Arc<Fallback>>,
 }
 
 /// TLS towards targets. Equal settings share connections.

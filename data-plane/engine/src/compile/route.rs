@@ -5,7 +5,10 @@ mod matching;
 
 use std::sync::Arc;
 
-use gatewright_proto::{Key, Kind, Resource, v1};
+use gatewright_proto::{
+    Key, Kind, Resource,
+    v1::{self, Criticality},
+};
 
 use super::{
     Compiler, Mistake, field,
@@ -92,6 +95,8 @@ impl Compiler<'_> {
             let reason = "`strip_prefix` and `rewrite` exclude each other";
             mistakes.push(Mistake::value("rewrite", reason));
         }
+        let guard = self.route_guard(&key.name, route, mistakes);
+        let criticality = criticality(route, mistakes);
         let action = answer::action(route, needs.services, &paths, mistakes);
         if !placed {
             return None;
@@ -113,6 +118,8 @@ impl Compiler<'_> {
             upgrades,
             request_timeout_ms: route.request_timeout_ms,
             max_request_body_bytes: route.max_request_body_bytes,
+            guard,
+            criticality,
         };
         Some(Rule {
             hosts,
@@ -138,6 +145,22 @@ fn chain(key: &Key, route: &v1::Route, action: &Action, plugins: &Plugins) -> Ch
         Scope::Route(key.name.as_str().into()),
     ];
     plugins.chain_of(&scopes, &scopes)
+}
+
+fn criticality(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Criticality {
+    if (route.breaker.is_some() || route.fallback.is_some()) && route.service.is_empty() {
+        let field = if route.breaker.is_some() {
+            "breaker"
+        } else {
+            "fallback"
+        };
+        mistakes.push(Mistake::value(field, "is for routes that have a service"));
+    }
+    Criticality::try_from(route.criticality).unwrap_or_else(|_| {
+        let reason = format!("`{}` is not one known here", route.criticality);
+        mistakes.push(Mistake::value("criticality", reason));
+        Criticality::Normal
+    })
 }
 
 /// Reads a path to send to, whose parameters every path of the route must have.

@@ -11,7 +11,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{
-    Compiler, Mistake, field, health,
+    Compiler, Mistake, fallback, field, guard, health,
     upstream::{DNS_REFRESH_MS, Upstreams, WEIGHT},
 };
 use crate::{Service, Target, Tls, Upstream, path::normalize};
@@ -86,6 +86,9 @@ impl Compiler<'_> {
         }
         let url = destination(service, &mut mistakes);
         check_tls(service.tls.as_ref(), url.as_ref(), &mut mistakes);
+        guard::check(service, &mut mistakes);
+        let fallback = service.fallback.as_ref();
+        let fallback = fallback.and_then(|it| fallback::fallback(it, &key.name, &mut mistakes));
         self.add_all(key, mistakes);
         if self.is_bad(key) {
             return None;
@@ -108,6 +111,8 @@ impl Compiler<'_> {
             connect_timeout_ms: connect.unwrap_or(CONNECT_TIMEOUT_MS),
             request_timeout_ms: service.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS),
             idle_timeout_ms: service.idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS),
+            guard: Arc::new(self.guard(&key.name, service)),
+            fallback: fallback.map(Arc::new),
         })
     }
 }

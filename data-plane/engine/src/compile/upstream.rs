@@ -7,7 +7,7 @@ use gatewright_proto::{
     v1::{self, Balancer},
 };
 
-use super::{Compiler, Mistake, field, health};
+use super::{Compiler, Mistake, field, guard, health};
 use crate::{Target, Upstream};
 
 /// Default of `dns_refresh_ms`.
@@ -30,6 +30,9 @@ impl Compiler<'_> {
             let mut mistakes = Vec::new();
             let refresh = upstream.dns_refresh_ms;
             field::within("dns_refresh_ms", refresh, 100..=3_600_000, &mut mistakes);
+            if let Some(limits) = &upstream.limits {
+                guard::limit_settings(limits, &mut mistakes);
+            }
             let balancer = Balancer::try_from(upstream.balancer);
             if balancer.is_err() {
                 let reason = format!("`{}` is not a balancer known here", upstream.balancer);

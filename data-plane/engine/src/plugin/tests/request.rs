@@ -268,5 +268,7 @@ fn route(plugins: Vec<Arc<Instance>>) -> Route {
         upgrades: Vec::new(),
         request_timeout_ms: None,
         max_request_body_bytes: None,
+        guard: None,
+        criticality: Default::default(),
     }
 }
