@@ -1,7 +1,7 @@
 //! The stages *pick* and *forward*: a target, the request as it is to be for it, another target where that
 //! is safe.
 
-mod attempt;
+pub(crate) mod attempt;
 mod failure;
 mod outgoing;
 mod timers;
@@ -22,6 +22,7 @@ use crate::{
     body::{Body, Timed},
     connect::{Origin, SendError},
     exchange::{Interim, Protocol},
+    guard,
     http1::client::{Outgoing, Received},
     proxy::{Matching, Outcome, add_via, strip_response},
     published::LiveService,
@@ -56,7 +57,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) upgrade: Option<Box<str>>,
     pub(crate) interim: Interim,
     pub(crate) protocol: Protocol,
-    pub(crate) body: Body,
+    /// Taken when the request is sent; what is left of it comes back where there is no response.
+    pub(crate) body: &'a mut Body,
 }
 
 /// What stays the same in all attempts of one request.
@@ -88,7 +90,8 @@ impl Forwarder {
         let timeout = (timeout_ms > 0).then(|| Duration::from_millis(u64::from(timeout_ms)));
         let began = Instant::now();
         let deadline = timeout.map(|timeout| began + timeout);
-        let (mut outgoing, handshake) = outgoing(context, forward)?;
+        let permit = guard::enter(context, live, began)?;
+        let (mut outgoing, handshake, rest) = outgoing(context, forward)?;
         let mut running = Running::new();
         let received = {
             let call = Call {
@@ -110,8 +113,18 @@ impl Forwarder {
         for late in running {
             late.finish(End::Timeout, Instant::now());
         }
+        guard::finish(
+            permit,
+            (context, live),
+            (&received, service.protocol),
+            began,
+            record,
+        );
         // Plugins that look at the response may look at the request once more.
         context.headers = std::mem::take(outgoing.request.headers_mut());
+        if received.is_err() {
+            *rest = std::mem::take(outgoing.request.body_mut());
+        }
         let received = received?;
         record.note(|line| line.upstream_status = Some(received.response.status().as_u16()));
         answered(received, &handshake, service.protocol, deadline)

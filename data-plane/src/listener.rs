@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     exchange::{Connection, Protocol, TlsInfo},
     http1, http2,
+    overload::Overload,
     proxy::Proxy,
     telemetry::Telemetry,
     tls::{self, Tls},
@@ -39,6 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) max_connections: usize,
+    pub(crate) overload: Arc<Overload>,
     pub(crate) connections: AtomicUsize,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) tls: Tls,
@@ -62,7 +64,8 @@ impl Place {
         let before = shared.connections.fetch_add(1, Ordering::Relaxed);
         let place = Self(Arc::clone(shared));
         shared.telemetry.metrics.connections.inc();
-        (before < shared.max_connections).then_some(place)
+        let room = before < shared.max_connections && shared.overload.accepts();
+        room.then_some(place)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     },
     forward::{Forwarder, Timers},
     listener::Shared,
+    overload::Overload,
     proxy::{Proxy, Trust},
     published::Publisher,
     readiness::Readiness,
@@ -116,7 +117,13 @@ impl Node {
         let reports = Reports::default();
         reports.register(Arc::new(publisher.clone()));
         let drain = CancellationToken::new();
-        let workers = start_workers(settings, &telemetry, &publisher, &drain)?;
+        let overload = Overload::new(
+            settings.max_in_flight,
+            settings.memory_limit_bytes,
+            &telemetry.metrics,
+        );
+        tasks.spawn(Arc::clone(&overload).watch(stop.clone()));
+        let workers = start_workers(settings, &telemetry, (&publisher, &overload), &drain)?;
         let stream = Arc::new(StreamStatus::new());
         let told = Told {
             readiness: readiness.clone(),
@@ -232,11 +239,12 @@ fn start_telemetry(
 fn start_workers(
     settings: &NodeSettings,
     telemetry: &Arc<Telemetry>,
-    publisher: &Publisher,
+    (publisher, overload): (&Publisher, &Arc<Overload>),
     drain: &CancellationToken,
 ) -> Result<Workers, StartError> {
     let shared = Arc::new(Shared {
         max_connections: settings.max_connections,
+        overload: Arc::clone(overload),
         connections: AtomicUsize::new(0),
         telemetry: Arc::clone(telemetry),
         tls: Tls::new(publisher.current())?,
@@ -262,6 +270,7 @@ fn start_workers(
             http2: crate::http2::client::Pool::default(),
             timers: Timers::default(),
         },
+        overload: Arc::clone(overload),
     };
     Workers::start(&plan, &shared, drain, proxy).map_err(io("cannot start the workers"))
 }

@@ -27,6 +27,7 @@ use crate::{
     body::Body,
     exchange::{Answer, Connection, Incoming, Tunnel},
     forward::Forwarder,
+    overload::Overload,
     published::Published,
     telemetry::{Record, Stage, Telemetry},
 };
@@ -92,6 +93,7 @@ pub struct Proxy {
     pub(crate) published: Arc<ArcSwap<Published>>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) forwarder: Forwarder,
+    pub(crate) overload: Arc<Overload>,
 }
 
 /// A response, and the tunnel where the client switches protocols.
@@ -120,7 +122,7 @@ impl Proxy {
             Err(rejection) => (reject(&rejection, &mut record, &request_id), None),
         };
         response.headers_mut().insert(request_id::NAME, request_id);
-        answer(response, tunnel, record)
+        answer(response, tunnel, record, self.overload.closes())
     }
 
     /// Answers what a codec could not read as a request. The connection is closed after it.
@@ -136,7 +138,7 @@ impl Proxy {
         response.headers_mut().insert(request_id::NAME, request_id);
         Answer {
             close: true,
-            ..answer(response, None, record)
+            ..answer(response, None, record, true)
         }
     }
 
@@ -163,6 +165,9 @@ impl Proxy {
         let found = found.map_err(missed)?;
         let (route, matched) = (Arc::clone(found.route), Matching::of(&found));
         note_route(published, &route, record);
+        if let Some(rejection) = self.overload.refuses(route.criticality) {
+            return Err(rejection);
+        }
         let body = self.bounded(&route, &head.headers, body, record)?;
         let (mut context, rest) = head.into_context(snapshot, route);
         record.reach(Stage::Admit);
@@ -243,12 +248,16 @@ fn missed(miss: Miss) -> Rejection {
     }
 }
 
-fn answer(response: Response<Body>, tunnel: Option<Box<dyn Tunnel>>, mut record: Record) -> Answer {
-    let mut close = false;
+fn answer(
+    response: Response<Body>,
+    tunnel: Option<Box<dyn Tunnel>>,
+    mut record: Record,
+    mut close: bool,
+) -> Answer {
     if let Some(facts) = record.facts() {
         facts.status = response.status().as_u16();
         // After a request that is malformed or ambiguous, nobody knows where the next one begins.
-        close = facts.code == Some(Code::BadRequest);
+        close |= facts.code == Some(Code::BadRequest);
     }
     Answer {
         response,

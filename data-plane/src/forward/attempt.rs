@@ -76,19 +76,24 @@ impl Drop for Attempt<'_> {
 /// How an attempt ended.
 pub(super) fn end(sent: &Result<Received, SendError>, spoken: Spoken) -> End {
     match sent {
-        Ok(received) => End::Response {
-            status: received.response.status(),
-            grpc: match spoken {
-                Spoken::Http2 => grpc_status(received.response.headers()),
-                Spoken::Http1 => None,
-            },
-        },
+        Ok(received) => response(received, spoken),
         Err(SendError::Connect(_)) => End::Connect,
         Err(SendError::ConnectTimeout(_)) => End::ConnectTimeout,
         Err(SendError::Refused) => End::Refused,
         Err(SendError::Closed { .. } | SendError::Malformed(_)) => End::Reset { sent: true },
         Err(SendError::IdleTimeout) => End::Timeout,
         Err(SendError::RequestBody(_)) => End::Abandoned,
+    }
+}
+
+/// How an attempt ended that has a response.
+pub(crate) fn response(received: &Received, spoken: Spoken) -> End {
+    End::Response {
+        status: received.response.status(),
+        grpc: match spoken {
+            Spoken::Http2 => grpc_status(received.response.headers()),
+            Spoken::Http1 => None,
+        },
     }
 }
 

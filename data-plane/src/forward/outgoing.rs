@@ -7,19 +7,20 @@ use gatewright_engine::{Code, Rejection, RequestContext, Service};
 use http::{Request, Uri, uri::PathAndQuery};
 
 use super::Forward;
-use crate::{http1::client::Outgoing, proxy::Matching, websocket::Handshake};
+use crate::{body::Body, http1::client::Outgoing, proxy::Matching, websocket::Handshake};
 
-/// Makes it, and says how it switches protocols. The fields move, they are not copied.
-pub(super) fn outgoing(
+/// Makes it, says how it switches protocols, and where what is left of the body goes if nothing came of it. The
+/// fields move, they are not copied.
+pub(super) fn outgoing<'a>(
     context: &mut RequestContext,
-    forward: Forward<'_>,
-) -> Result<(Outgoing, Handshake), Rejection> {
+    forward: Forward<'a>,
+) -> Result<(Outgoing, Handshake, &'a mut Body), Rejection> {
     let service = forward.service;
     let upgrade = forward.upgrade.as_deref();
     let headers = &mut context.headers;
     let handshake = Handshake::begin(upgrade, forward.protocol, service.protocol, headers)?;
     let target = target(context, &forward.matched, service, forward.target)?;
-    let mut request = Request::new(forward.body);
+    let mut request = Request::new(std::mem::take(forward.body));
     *request.method_mut() = context.method.clone();
     *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = std::mem::take(&mut context.headers);
@@ -32,7 +33,7 @@ pub(super) fn outgoing(
         connect_timeout: milliseconds(service.connect_timeout_ms),
         idle_timeout: (idle > 0).then(|| milliseconds(idle)),
     };
-    Ok((outgoing, handshake))
+    Ok((outgoing, handshake, forward.body))
 }
 
 /// Path and query to ask for: as the client wrote them where nothing changes them.

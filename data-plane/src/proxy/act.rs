@@ -1,18 +1,26 @@
 //! What a route does with a request that was admitted: forward, redirect, answer.
 
-use gatewright_engine::{Action, Code, Matched, Rejection, RequestContext, path::Parameter};
-use http::{HeaderValue, Response, header};
+use std::sync::Arc;
+
+use gatewright_engine::{
+    Action, Code, Matched, Rejection, RequestContext, Service, guard::FallbackAction,
+    path::Parameter,
+};
+use http::{HeaderValue, Response, header, uri::PathAndQuery};
 use smallvec::SmallVec;
 
 use super::{Outcome, Proxy, read::Rest};
 use crate::{
     body::Body,
+    exchange::Interim,
+    fallback,
     forward::Forward,
     published::Published,
     telemetry::{Record, Stage},
 };
 
 /// What the match found out, without the route.
+#[derive(Clone)]
 pub(crate) struct Matching {
     pub(crate) prefix_bytes: usize,
     pub(crate) parameters: SmallVec<[Parameter; 4]>,
@@ -42,22 +50,9 @@ impl Proxy {
         exchange: Exchange<'_>,
         record: &mut Record,
     ) -> Result<Outcome, Rejection> {
-        let route = std::sync::Arc::clone(&context.route);
+        let route = Arc::clone(&context.route);
         match &route.action {
-            Action::Forward(service) => {
-                let (upgrade, rest) = allowed(&route.upgrades, exchange.rest)?;
-                let forward = Forward {
-                    service,
-                    live: exchange.published.services.get(service.index),
-                    matched: exchange.matched,
-                    target: rest.target,
-                    upgrade,
-                    interim: rest.interim,
-                    protocol: rest.protocol,
-                    body: exchange.body,
-                };
-                self.forwarder.forward(context, forward, record).await
-            }
+            Action::Forward(service) => self.forward((context, service), exchange, record).await,
             Action::Redirect(redirect) => {
                 record.reach(Stage::Respond);
                 Ok((self::redirect(redirect, context, &exchange.matched)?, None))
@@ -77,6 +72,88 @@ impl Proxy {
             Action::Disabled => Err(Rejection::new(Code::NoTarget, "the service is disabled")),
         }
     }
+}
+
+impl Proxy {
+    /// Forwards, and where that fails, does what the fallback says.
+    async fn forward(
+        &self,
+        (context, service): (&mut RequestContext, &Arc<Service>),
+        exchange: Exchange<'_>,
+        record: &mut Record,
+    ) -> Result<Outcome, Rejection> {
+        let route = Arc::clone(&context.route);
+        let (upgrade, rest) = allowed(&route.upgrades, exchange.rest)?;
+        let fallback = fallback::of(&route, service);
+        let mut body = exchange.body;
+        // Only who asks another service needs it all once more.
+        let again = fallback.and_then(|it| match &it.action {
+            FallbackAction::Service(other) if upgrade.is_none() => Some(Again {
+                service: find(exchange.published, other)?,
+                matched: exchange.matched.clone(),
+                target: rest.target.clone(),
+                interim: rest.interim.clone(),
+                empty: matches!(body, Body::Empty),
+            }),
+            _ => None,
+        });
+        let live = |service: &Service| exchange.published.services.get(service.index);
+        let forward = Forward {
+            service,
+            live: live(service),
+            matched: exchange.matched,
+            target: rest.target,
+            upgrade,
+            interim: rest.interim,
+            protocol: rest.protocol,
+            body: &mut body,
+        };
+        let outcome = self.forwarder.forward(context, forward, record).await;
+        let Some((fallback, cause)) =
+            fallback.and_then(|it| Some((it, fallback::Cause::of(it, &outcome)?)))
+        else {
+            return outcome;
+        };
+        if let FallbackAction::Answer(answer) = &fallback.action {
+            return Ok(fallback::answer(answer, cause, (context, service), record));
+        }
+        // A body that has begun to be sent cannot be sent once more.
+        let Some(again) = again.filter(|it| it.empty || !matches!(body, Body::Empty)) else {
+            return outcome;
+        };
+        drop(outcome);
+        let forward = Forward {
+            service: again.service,
+            live: live(again.service),
+            matched: again.matched,
+            target: again.target,
+            upgrade: None,
+            interim: again.interim,
+            protocol: rest.protocol,
+            body: &mut body,
+        };
+        let asked = Box::pin(self.forwarder.forward(context, forward, record)).await;
+        let (mut response, tunnel) = asked?;
+        fallback::note("service", service, &mut response, record);
+        Ok((response, tunnel))
+    }
+}
+
+/// What is needed to ask another service.
+struct Again<'a> {
+    service: &'a Arc<Service>,
+    matched: Matching,
+    target: Option<PathAndQuery>,
+    interim: Interim,
+    /// Whether the request has no body.
+    empty: bool,
+}
+
+/// A service by its name; none where it is disabled or was refused.
+fn find<'a>(published: &'a Published, name: &str) -> Option<&'a Arc<Service>> {
+    let services = &published.snapshot.services;
+    let place = services.binary_search_by(|service| (*service.name).cmp(name));
+    services.get(place.ok()?)
 }
 
 /// The protocol to switch to, where the route allows it. Over HTTP/1.1 the request goes on without; an

@@ -30,6 +30,8 @@ pub(crate) struct Line {
     pub(crate) consumer: Option<Arc<str>>,
     pub(crate) target: Option<SocketAddr>,
     pub(crate) upstream_status: Option<u16>,
+    /// `static` or `service`, where a fallback answered.
+    pub(crate) fallback: Option<&'static str>,
     pub(crate) revision: u64,
     pub(crate) decisions: Vec<Decision>,
 }
@@ -96,6 +98,8 @@ pub(super) struct Written<'a> {
     target: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<&'static str>,
     duration_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_ms: Option<f64>,
@@ -130,6 +134,7 @@ impl Line {
             consumer: self.consumer.as_deref(),
             target: self.target,
             upstream_status: self.upstream_status,
+            fallback: self.fallback,
             duration_ms: milliseconds(end.took),
             upstream_ms: end.upstream.map(milliseconds),
             request_bytes: end.request_bytes,

@@ -14,7 +14,7 @@ use prometheus_client::{
 };
 
 use super::counters::{PublishedCounters, RouteMetrics};
-use crate::published::Published;
+use crate::{guard::GuardMetrics, published::Published};
 
 /// Where and why the gateway answered by itself.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -36,6 +36,15 @@ pub struct RefusalLabels {
     pub mode: &'static str,
 }
 
+/// Whose requests were answered by a fallback, and which.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct FallbackLabels {
+    /// Name of the service that was asked for.
+    pub service: String,
+    /// `static` or `service`.
+    pub kind: &'static str,
+}
+
 /// All counters.
 #[derive(Debug)]
 pub struct Metrics {
@@ -46,6 +55,14 @@ pub struct Metrics {
     pub rejections: Family<RejectionLabels, Counter>,
     /// Refusals of plugins, also those only recorded.
     pub refusals: Family<RefusalLabels, Counter>,
+    /// Answers of fallbacks.
+    pub fallbacks: Family<FallbackLabels, Counter>,
+    /// How overloaded the node is: 0 not, 4 fully.
+    pub overload_level: Gauge,
+    /// Share of the memory that is used.
+    pub memory_used: Gauge<f64, AtomicU64>,
+    /// Share of the file descriptors that are used.
+    pub descriptors_used: Gauge<f64, AtomicU64>,
     /// Exchanges in flight.
     pub in_flight: Gauge,
     /// Connections of clients.
@@ -85,6 +102,10 @@ impl Metrics {
             unmatched: Arc::new(RouteMetrics::new("".into(), "".into())),
             rejections: Family::default(),
             refusals: Family::default(),
+            fallbacks: Family::default(),
+            overload_level: Gauge::default(),
+            memory_used: Gauge::default(),
+            descriptors_used: Gauge::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -174,6 +195,26 @@ impl Metrics {
             self.answered.clone(),
         );
         self.register_configuration(registry);
+        self.register_protection(registry);
+    }
+
+    fn register_protection(&self, registry: &mut Registry) {
+        registry.register("fallbacks", "Answers of fallbacks", self.fallbacks.clone());
+        registry.register(
+            "overload_level",
+            "How overloaded the node is: 0 not, 1 closes connections, 2 to 4 refuses sheddable, normal, all requests",
+            self.overload_level.clone(),
+        );
+        registry.register(
+            "memory_used_ratio",
+            "Share of the memory that is used",
+            self.memory_used.clone(),
+        );
+        registry.register(
+            "descriptors_used_ratio",
+            "Share of the file descriptors that are used",
+            self.descriptors_used.clone(),
+        );
     }
 
     fn register_configuration(&self, registry: &mut Registry) {
@@ -213,6 +254,7 @@ impl Metrics {
 
     /// Adds the counters of routes and services.
     pub(crate) fn read(&self, published: Arc<ArcSwap<Published>>) {
+        let guard = GuardMetrics(Arc::clone(&published));
         let counters = PublishedCounters {
             published,
             unmatched: Arc::clone(&self.unmatched),
@@ -220,6 +262,7 @@ impl Metrics {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = registry.sub_registry_with_prefix("gatewright");
         registry.register_collector(Box::new(counters));
+        registry.register_collector(Box::new(guard));
     }
 
     /// All of them, as text.

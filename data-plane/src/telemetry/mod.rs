@@ -19,7 +19,7 @@ pub use access_log::AccessLog;
 pub use counters::{RouteMetrics, ServiceMetrics};
 pub(crate) use export::export;
 pub(crate) use line::Line;
-pub use metrics::Metrics;
+pub use metrics::{FallbackLabels, Metrics};
 pub use record::Record;
 pub(crate) use record::RequestBytes;
 pub use stage::Stage;

@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatewright_engine::{Code, Decision};
+use gatewright_engine::{Code, Decision, guard::Permit};
 
 use super::{
-    Line, RouteMetrics, ServiceMetrics, Stage, Telemetry,
+    Line, Metrics, RouteMetrics, ServiceMetrics, Stage, Telemetry,
     line::End,
     metrics::{RefusalLabels, RejectionLabels},
     tracer::{Finished, Trace, TraceIds},
@@ -40,6 +40,8 @@ pub(crate) struct Facts {
     pub(crate) service: Option<Arc<ServiceMetrics>>,
     /// The place among the target's requests in flight.
     pub(crate) busy: Option<InFlight>,
+    /// The places that it takes in what protects the service.
+    pub(crate) permit: Option<Permit>,
     /// Bytes of the request's body: as announced, or as counted.
     pub(crate) request_bytes: RequestBytes,
     forwarded: Option<Instant>,
@@ -83,6 +85,7 @@ impl Record {
             route: None,
             service: None,
             busy: None,
+            permit: None,
             request_bytes: RequestBytes::None,
             forwarded: None,
             upstream: None,
@@ -122,6 +125,13 @@ impl Record {
     pub(crate) fn note(&mut self, note: impl FnOnce(&mut Line)) {
         if let Some(line) = self.facts().and_then(|facts| facts.line.as_deref_mut()) {
             note(line);
+        }
+    }
+
+    /// Counts something.
+    pub(crate) fn count(&mut self, count: impl FnOnce(&Metrics)) {
+        if let Some(facts) = self.facts() {
+            count(&facts.telemetry.metrics);
         }
     }
 

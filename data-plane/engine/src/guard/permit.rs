@@ -117,6 +117,24 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Takes in what became of one attempt. `ejected` tells the share of its targets that are ill, if it is asked.
+    pub fn attempted(&self, outcome: &Outcome, moment: Moment, ejected: impl FnOnce() -> f64) {
+        let Some(succeeded) = outcome.succeeded() else {
+            return;
+        };
+        // What fails fast says nothing of how long answers take.
+        if let Some(concurrency) = &self.concurrency
+            && (succeeded || outcome.end == End::Timeout)
+        {
+            let settings = &concurrency.settings;
+            concurrency.state.sample(settings, outcome.took, moment);
+        }
+        self.signal
+            .record(!succeeded, outcome.took, moment.now, ejected);
+    }
+}
+
 impl Permit {
     fn take_places(&mut self, moment: Moment) -> Result<(), Shed> {
         let guard = &self.guard;
@@ -143,30 +161,11 @@ impl Permit {
         Ok(())
     }
 
-    /// Takes in what became of the request, once, and says whether the breaker's phase changed. `ejected` tells the
-    /// share of its targets that are ill, if it is asked.
-    pub fn finish(
-        &mut self,
-        outcome: &Outcome,
-        moment: Moment,
-        ejected: impl FnOnce() -> f64,
-    ) -> Option<Change> {
+    /// Takes in what became of the request after all attempts, once, and says whether the breaker's phase changed.
+    pub fn finish(&mut self, outcome: &Outcome, moment: Moment) -> Option<Change> {
         let succeeded = outcome.succeeded();
-        if let Some(succeeded) = succeeded {
-            let guard = &self.guard;
-            if let Some(admission) = &guard.admission {
-                admission.state.record(succeeded, moment.now);
-            }
-            // What fails fast says nothing of how long answers take.
-            if let Some(concurrency) = &guard.concurrency
-                && (succeeded || outcome.end == End::Timeout)
-            {
-                let settings = &concurrency.settings;
-                concurrency.state.sample(settings, outcome.took, moment);
-            }
-            guard
-                .signal
-                .record(!succeeded, outcome.took, moment.now, ejected);
+        if let (Some(succeeded), Some(admission)) = (succeeded, &self.guard.admission) {
+            admission.state.record(succeeded, moment.now);
         }
         let (breaker, pass) = self.breaker.take()?;
         let judged = succeeded.map(|succeeded| Judged {
@@ -275,7 +274,7 @@ mod tests {
             ..Guard::default()
         });
         let mut permit = enter(&guard).unwrap();
-        assert!(permit.finish(&answered(500), NOW, || 0.0).is_some());
+        assert!(permit.finish(&answered(500), NOW).is_some());
         assert!(matches!(enter(&guard).unwrap_err(), Shed::Open(_)));
         assert!(guard.enter(&RouteBreaker::Off, NOW).0.is_ok());
         assert!(guard.enter(&RouteBreaker::Own(breaker()), NOW).0.is_ok());
@@ -301,7 +300,7 @@ mod tests {
             ..Guard::default()
         });
         let mut long = enter(&guard).unwrap();
-        long.finish(&answered(502), NOW, || 0.0);
+        long.finish(&answered(502), NOW);
         let later = Moment {
             now: Duration::from_secs(102),
             ..NOW
@@ -330,7 +329,7 @@ mod tests {
         });
         for _ in 0..4 {
             let mut permit = enter(&guard).unwrap();
-            permit.finish(&answered(503), NOW, || 0.0);
+            permit.finish(&answered(503), NOW);
             drop(permit);
             if let Err(shed) = enter(&guard) {
                 assert_eq!(shed, Shed::Denied);
