@@ -24,9 +24,11 @@ COPY migrations migrations
 COPY data-plane data-plane
 COPY control-plane control-plane
 COPY admin-cli admin-cli
-# Newer than what the layer above compiled, whatever the clocks of the checkout say.
+# Newer than what the layer above compiled, whatever the clocks of the checkout say. Names of functions stay, for
+# backtraces; the rest of what debuggers read is three quarters of the size.
 RUN find proto data-plane control-plane admin-cli -name '*.rs' -exec touch {} + \
-    && cargo build --locked --profile dist --workspace --exclude gatewright-tests
+    && cargo build --locked --profile dist --workspace --exclude gatewright-tests \
+    && strip --strip-debug target/dist/gatewright target/dist/gatewright-control-plane target/dist/gatewright-data-plane
 
 FROM debian:bookworm-slim
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends ca-certificates >/dev/null && rm -rf /var/lib/apt/lists/* \
