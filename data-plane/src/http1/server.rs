@@ -16,6 +16,7 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use gatewright_engine::{Code, Rejection};
@@ -40,8 +41,13 @@ use crate::{
 use body::RequestBody;
 use state::{State, lock};
 
-/// Serves a connection until it ends. After `drain` is cancelled it closes when the exchange in
-/// flight is over, with `Connection: close` where there is still time to say so.
+/// How long an idle connection is kept when the node drains. A client that sends again and again gets to
+/// hear `Connection: close`; closed at once, it might be sending just then, and could not tell whether that
+/// was served.
+const LAST_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Serves a connection until it ends. After `drain` is cancelled it closes when the exchange in flight is
+/// over, or the next one where there is none, with `Connection: close`.
 pub async fn serve<Io, E>(
     io: Io,
     connection: Arc<Connection>,
@@ -131,6 +137,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
     /// Reads a head.
     async fn head(&mut self) -> Result<Head, NoHead> {
         let (limits, mut scan) = (self.exchange.limits(), Scan::default());
+        let (mut patience, mut leaving) = (limits.idle_timeout, false);
         let (state, cancelled) = (&self.state, &mut self.cancelled);
         lock(state).rest();
         poll_fn(|context| {
@@ -160,13 +167,13 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
                         return late.map(|()| Err(late_head()));
                     }
                     Poll::Pending => {
-                        let idle = state.deadline.poll(limits.idle_timeout, context);
-                        let over = idle.is_ready() || cancelled.as_mut().poll(context).is_ready();
-                        return if over {
-                            Poll::Ready(Err(NoHead::Over))
-                        } else {
-                            Poll::Pending
-                        };
+                        if !leaving && cancelled.as_mut().poll(context).is_ready() {
+                            leaving = true;
+                            patience = patience.min(LAST_REQUEST_TIMEOUT);
+                            state.deadline.stop();
+                        }
+                        let late = state.deadline.poll(patience, context);
+                        return late.map(|()| Err(NoHead::Over));
                     }
                 }
             }

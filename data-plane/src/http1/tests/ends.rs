@@ -157,6 +157,20 @@ async fn a_client_that_only_ends_its_side_gets_its_answer_where_that_is_wanted()
 }
 
 #[tokio::test]
+async fn a_client_that_sends_just_when_a_node_drains_is_answered_and_told_to_leave() {
+    let mut peer = Peer::of(limits(), echo);
+    peer.send(GET).await;
+    peer.until("\r\n\r\n").await;
+    peer.drain.cancel();
+    // The server notices, since there is nothing else to run.
+    tokio::task::yield_now().await;
+    peer.send(GET).await;
+    let last = peer.rest().await;
+    assert!(last.starts_with("HTTP/1.1 200 "), "{last}");
+    assert!(last.contains("\r\nconnection: close\r\n"), "{last}");
+}
+
+#[tokio::test]
 async fn a_draining_server_closes_idle_connections_and_says_so_on_busy_ones() {
     let mut idle = Peer::of(limits(), echo);
     idle.send(GET).await;
