@@ -130,6 +130,7 @@ impl Node {
             telemetry: Arc::clone(&telemetry),
             publisher: publisher.clone(),
             stream: Arc::clone(&stream),
+            reports: reports.clone(),
         };
         tasks.spawn(status::serve(listener, told, stop.clone()));
         let node = Self {

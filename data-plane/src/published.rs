@@ -1,7 +1,11 @@
 //! What a node serves: the snapshot of one revision, joined with what outlives revisions (targets'
 //! state, counters), so that a request looks nothing up by name.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use arc_swap::ArcSwap;
 use gatewright_engine::{
@@ -12,6 +16,7 @@ use serde::Serialize;
 use crate::{
     config_stream::{Draft, Reporter},
     guard,
+    health::{Prober, Way},
     telemetry::{Metrics, RouteMetrics, ServiceMetrics},
     upstream::{LiveUpstream, Upstreams},
 };
@@ -74,6 +79,7 @@ pub struct Publisher {
     current: Arc<ArcSwap<Published>>,
     holding: Arc<ArcSwap<Holding>>,
     upstreams: Arc<Upstreams>,
+    prober: Arc<Prober>,
     metrics: Arc<Metrics>,
 }
 
@@ -90,6 +96,7 @@ impl Publisher {
             current,
             holding: Arc::default(),
             upstreams,
+            prober: Arc::default(),
             metrics,
         }
     }
@@ -119,7 +126,7 @@ impl Publisher {
         let before = self.current.load_full();
         let mut present = before.services.iter().peekable();
         let services = snapshot.services.iter();
-        let services = services
+        let services: Vec<_> = services
             .map(|service| {
                 while present
                     .next_if(|it| *it.metrics.service < *service.name)
@@ -139,6 +146,7 @@ impl Publisher {
                 counters(route, same)
             })
             .collect();
+        self.lead(&snapshot, &services);
         self.metrics.published(snapshot.revision);
         self.current.store(Arc::new(Published {
             snapshot,
@@ -147,6 +155,21 @@ impl Publisher {
         }));
         drop(before);
         self.upstreams.forget_unused();
+    }
+
+    /// Health checks go the way that requests do: that of the first service, where an upstream has several.
+    fn lead(&self, snapshot: &Snapshot, services: &[LiveService]) {
+        let mut led = HashSet::new();
+        for (service, live) in snapshot.services.iter().zip(services) {
+            if led.insert(Arc::as_ptr(&live.upstream)) {
+                let way = Way {
+                    tls: service.tls.clone(),
+                    server_name: live.server_name.clone(),
+                    protocol: service.protocol,
+                };
+                live.upstream.health().lead(way, &self.prober);
+            }
+        }
     }
 
     fn service(&self, service: &Service, present: Option<&LiveService>) -> LiveService {

@@ -9,12 +9,16 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use gatewright_proto::v1::NodeReport;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config_stream::StreamStatus, published::Publisher, readiness::Readiness, telemetry::Telemetry,
+    config_stream::{Reports, StreamStatus},
+    published::Publisher,
+    readiness::Readiness,
+    telemetry::Telemetry,
 };
 
 /// What it tells of.
@@ -24,6 +28,7 @@ pub(crate) struct Told {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) publisher: Publisher,
     pub(crate) stream: Arc<StreamStatus>,
+    pub(crate) reports: Reports,
 }
 
 /// Serves until `shutdown`.
@@ -33,6 +38,7 @@ pub(crate) async fn serve(listener: TcpListener, told: Told, shutdown: Cancellat
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/config", get(config))
+        .route("/report", get(report))
         .with_state(told);
     let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned());
     if let Err(error) = served.await {
@@ -55,6 +61,11 @@ async fn metrics(State(told): State<Told>) -> impl IntoResponse {
         [(header::CONTENT_TYPE, kind)],
         told.telemetry.metrics.encode(),
     )
+}
+
+/// How targets and services fare: what control planes are told.
+async fn report(State(told): State<Told>) -> Json<NodeReport> {
+    Json(told.reports.collect())
 }
 
 async fn config(State(told): State<Told>) -> Json<Value> {

@@ -20,7 +20,10 @@ use gatewright_engine::{Candidate, Cursor, Upstream};
 use smallvec::SmallVec;
 use tokio::{sync::watch, time::timeout};
 
-use crate::config_stream::Draft;
+use crate::{
+    config_stream::Draft,
+    health::{Condition, Group},
+};
 pub(crate) use address::Address;
 pub(crate) use affinity::{Affinity, affinity};
 use members::members;
@@ -59,6 +62,16 @@ impl LiveUpstream {
         Arc::ptr_eq(&self.spec, spec) || self.spec == *spec
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.spec.name
+    }
+
+    /// The health of its targets together.
+    pub(crate) fn health(&self) -> &Arc<Group> {
+        &self.state.health
+    }
+
     /// All its addresses.
     pub(crate) fn addresses(&self) -> Arc<Vec<Arc<Address>>> {
         self.addresses.load_full()
@@ -72,6 +85,7 @@ impl LiveUpstream {
         };
         if sockets(&addresses) != sockets(&self.addresses.load()) {
             self.addresses.store(Arc::new(addresses));
+            self.state.health.refresh();
         }
     }
 
@@ -96,7 +110,12 @@ impl LiveUpstream {
     /// Tells of every address.
     pub(crate) fn report(&self, draft: &mut Draft) {
         for address in self.addresses.load().iter() {
-            draft.target(&self.spec.name, &address.target, address.socket);
+            let told = address.state.health.told();
+            let row = draft.target(&self.spec.name, &address.target, address.socket);
+            row.healthy = !matches!(told.condition, Condition::Unhealthy | Condition::Unknown);
+            row.ejected = told.ejected;
+            row.reason = told.reason.into_owned();
+            row.since_ms = told.since_ms;
         }
     }
 

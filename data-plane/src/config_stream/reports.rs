@@ -33,7 +33,7 @@ impl Reports {
     }
 
     /// What all of them say now.
-    pub(super) fn collect(&self) -> NodeReport {
+    pub(crate) fn collect(&self) -> NodeReport {
         let mut draft = Draft::default();
         for reporter in self.reporters().iter() {
             reporter.report(&mut draft);

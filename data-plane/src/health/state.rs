@@ -1,24 +1,58 @@
-//! Whether one target can be used.
+//! The health of one target: what every request to it reads and counts.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Instant, SystemTime},
 };
 
-/// Whether one target can be used.
+use gatewright_engine::{
+    health::{outlier::Sign, rate::Tally, streak::Streaks},
+    outcome::Outcome,
+};
+
+use super::{
+    group::{Group, Watched},
+    standing::{Standing, Told, Trial},
+};
+
+/// The health of one target.
 #[derive(Debug)]
 pub(crate) struct Health {
     usable: AtomicBool,
+    /// Whether the next request is the one that finds out how an ejected target is.
+    trial_open: AtomicBool,
+    /// Whether such a request is on its way, or may be.
+    on_trial: AtomicBool,
+    /// Whether it has had a request.
+    served: AtomicBool,
+    /// Whether somebody asks it.
+    pub(super) asked: AtomicBool,
+    pub(super) streaks: Streaks,
+    pub(super) tally: Tally,
+    standing: Mutex<Standing>,
+    /// Its upstream.
+    group: Arc<Group>,
     /// Of the upstream: how often any of its targets has changed. Balancers look again at who can be used
     /// when it goes up, and not with every request.
     changes: Arc<AtomicU64>,
 }
 
 impl Health {
-    /// Usable, of an upstream with this count of changes.
-    pub(crate) const fn new(changes: Arc<AtomicU64>) -> Self {
+    /// Usable, of this upstream, with its count of changes.
+    pub(crate) fn new(changes: Arc<AtomicU64>, group: Arc<Group>) -> Self {
         Self {
             usable: AtomicBool::new(true),
+            trial_open: AtomicBool::new(false),
+            on_trial: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            streaks: Streaks::default(),
+            tally: Tally::default(),
+            standing: Mutex::default(),
+            group,
             changes,
         }
     }
@@ -28,27 +62,75 @@ impl Health {
         self.usable.load(Ordering::Relaxed)
     }
 
-    /// Says so from now on. The only way: that balancers notice depends on it.
-    #[allow(dead_code)]
-    pub(crate) fn set_usable(&self, usable: bool) {
-        if self.usable.swap(usable, Ordering::Relaxed) != usable {
-            self.changes.fetch_add(1, Ordering::Release);
+    /// A request is about to be sent to it.
+    pub(crate) fn begin(&self) {
+        if self.trial_open.load(Ordering::Relaxed) && self.trial_open.swap(false, Ordering::Relaxed)
+        {
+            self.change(|standing| {
+                if let Some(ejection) = &mut standing.ejection {
+                    ejection.trial = Trial::Taken;
+                }
+            });
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_change_counts_as_one() {
-        let changes = Arc::new(AtomicU64::new(0));
-        let health = Health::new(Arc::clone(&changes));
-        for (usable, count) in [(true, 0), (false, 1), (false, 1), (true, 2)] {
-            health.set_usable(usable);
-            assert_eq!(health.usable(), usable);
-            assert_eq!(changes.load(Ordering::Relaxed), count);
+    /// Learns from what became of an attempt.
+    pub(crate) fn finish(&self, outcome: &Outcome, now: Instant) {
+        let watched = self.group.watched();
+        if !self.served.load(Ordering::Relaxed) {
+            self.served.store(true, Ordering::Relaxed);
+            self.group.has_traffic();
         }
+        if watched == Watched::NOT {
+            return;
+        }
+        let sign = Sign::of(outcome);
+        if self.on_trial.load(Ordering::Relaxed) {
+            return self.group.tried(self, sign, now);
+        }
+        let Some(sign) = sign else { return };
+        if watched == Watched::RATES {
+            self.tally.count(sign != Sign::Success);
+        }
+        if sign == Sign::Success {
+            self.streaks.succeeded();
+        } else {
+            self.group.failed(self, sign, now);
+        }
+    }
+
+    /// What is told of it.
+    pub(crate) fn told(&self) -> Told {
+        self.standing().told()
+    }
+
+    /// Looks at what is known.
+    pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is known, and lets it be felt. True where it can be used now and could not before, or the reverse.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Standing)) -> bool {
+        let mut standing = self.standing();
+        change(&mut standing);
+        let trial = standing.ejection.map_or(Trial::No, |it| it.trial);
+        let open = trial == Trial::Open;
+        self.trial_open.store(open, Ordering::Relaxed);
+        self.on_trial.store(trial != Trial::No, Ordering::Relaxed);
+        let usable = standing.usable();
+        let changed = self.usable.swap(usable, Ordering::Relaxed) != usable;
+        if changed {
+            standing.since = Some(SystemTime::now());
+            // After the flag, so that who sees the new count sees the flag.
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+        changed
+    }
+
+    /// Forgets what was counted: it begins anew.
+    pub(super) fn forget(&self) {
+        self.streaks.clear();
+        self.tally.take();
+        self.standing().window.clear();
     }
 }

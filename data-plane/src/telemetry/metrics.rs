@@ -13,7 +13,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::counters::{PublishedCounters, RouteMetrics};
+use super::{
+    counters::{PublishedCounters, RouteMetrics},
+    health::PublishedHealth,
+};
 use crate::{guard::GuardMetrics, published::Published};
 
 /// Where and why the gateway answered by itself.
@@ -255,6 +258,7 @@ impl Metrics {
     /// Adds the counters of routes and services.
     pub(crate) fn read(&self, published: Arc<ArcSwap<Published>>) {
         let guard = GuardMetrics(Arc::clone(&published));
+        let health = PublishedHealth(Arc::clone(&published));
         let counters = PublishedCounters {
             published,
             unmatched: Arc::clone(&self.unmatched),
@@ -263,6 +267,7 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("gatewright");
         registry.register_collector(Box::new(counters));
         registry.register_collector(Box::new(guard));
+        registry.register_collector(Box::new(health));
     }
 
     /// All of them, as text.

@@ -4,6 +4,7 @@
 mod access_log;
 mod counters;
 mod export;
+mod health;
 mod histogram;
 mod line;
 mod metrics;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub use access_log::AccessLog;
 pub use counters::{RouteMetrics, ServiceMetrics};
 pub(crate) use export::export;
+pub(crate) use health::HealthMetrics;
 pub(crate) use line::Line;
 pub use metrics::{FallbackLabels, Metrics};
 pub use record::Record;

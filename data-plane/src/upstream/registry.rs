@@ -45,6 +45,7 @@ impl Upstreams {
         let state = before.and_then(|it| it.state.upgrade()).unwrap_or_default();
         let (live, done) = self.begin(spec, state, present.as_deref());
         let live = Arc::new(live);
+        live.state.health.begin(&live, &spec.health);
         let now = Known {
             live: Arc::downgrade(&live),
             state: Arc::downgrade(&live.state),

@@ -13,13 +13,15 @@ use std::{
 
 use gatewright_engine::outcome::Outcome;
 
-use crate::health::Health;
+use crate::health::{Group, Health};
 
 /// Of one upstream, by its name.
 #[derive(Debug, Default)]
 pub(crate) struct UpstreamState {
     /// How often the health of any of its targets has changed.
     changes: Arc<AtomicU64>,
+    /// The health of its targets together.
+    pub(super) health: Arc<Group>,
     by_address: Mutex<HashMap<SocketAddr, Weak<TargetState>>>,
 }
 
@@ -32,7 +34,7 @@ impl UpstreamState {
         }
         let state = Arc::new(TargetState {
             counts: AtomicU64::new(0),
-            health: Health::new(Arc::clone(&self.changes)),
+            health: Health::new(Arc::clone(&self.changes), Arc::clone(&self.health)),
             since: Instant::now(),
             upstream: Arc::clone(self),
         });
@@ -83,11 +85,14 @@ impl TargetState {
     /// Counts a request to it.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.counts.fetch_add(BEGUN, Ordering::Relaxed);
+        self.health.begin();
         InFlight(Arc::clone(self))
     }
 
     /// Learns from what became of an attempt.
-    pub(super) fn finish(&self, _outcome: &Outcome, _now: Instant) {}
+    pub(super) fn finish(&self, outcome: &Outcome, now: Instant) {
+        self.health.finish(outcome, now);
+    }
 }
 
 /// A request in flight to an address, until dropped.

@@ -1,6 +1,7 @@
 //! A node under test.
 
 use std::{
+    collections::BTreeMap,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     time::Duration,
@@ -84,6 +85,22 @@ impl Gateway {
         exchange(self.node.status, request.as_bytes()).await
     }
 
+    /// What it tells of an upstream's targets, by name: `healthy`, `ejected` and `reason`.
+    pub(crate) async fn targets(&self) -> BTreeMap<String, Value> {
+        let answer = self.status("/report").await;
+        let report: Value = serde_json::from_str(body(&answer)).unwrap();
+        let targets = report["targets"].as_array().unwrap().clone();
+        let named = |row: Value| (row["target"].as_str().unwrap().to_owned(), row);
+        targets.into_iter().map(named).collect()
+    }
+
+    /// The value of a line of `/metrics`; 0 where there is none.
+    pub(crate) async fn metric(&self, line: &str) -> u64 {
+        let answer = self.status("/metrics").await;
+        let value = answer.lines().find_map(|it| it.strip_prefix(line));
+        value.map_or(0, |it| it.trim().parse().unwrap())
+    }
+
     /// A GET on a connection of its own.
     pub(crate) async fn get(&self, path: &str) -> String {
         let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
@@ -120,4 +137,17 @@ pub(crate) fn status(answer: &str) -> u16 {
 /// The body of an answer that is not chunked.
 pub(crate) fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let patience = Duration::from_secs(10);
+    let waited = tokio::time::timeout(patience, async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not within {patience:?}"));
 }

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod ejections;
 mod fault;
 mod gateway;
+mod health_checks;
 mod http2;
 mod observed;
 mod refusals;

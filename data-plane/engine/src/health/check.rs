@@ -122,7 +122,7 @@ pub struct Pauses {
     pub healthy: Duration,
     /// While it is not.
     pub unhealthy: Duration,
-    /// While it is healthy and its upstream has had no request.
+    /// While it is healthy, has passed the last check, and its upstream has had no request.
     pub no_traffic: Duration,
     /// Each is longer by a random share up to this many percent.
     pub jitter_percent: u32,
@@ -130,11 +130,12 @@ pub struct Pauses {
 
 impl Pauses {
     /// The pause after a check, with `random` from 0 up to but not including 1.
-    pub fn after(&self, verdict: Verdict, traffic: bool, random: f64) -> Duration {
-        let pause = match (verdict, traffic) {
-            (Verdict::Healthy, true) => self.healthy,
-            (Verdict::Healthy, false) => self.no_traffic,
-            (Verdict::Unhealthy | Verdict::Unknown, _) => self.unhealthy,
+    pub fn after(&self, judge: Judge, traffic: bool, random: f64) -> Duration {
+        let pause = match judge.verdict {
+            // Who begins to fail is asked soon whether it goes on.
+            Verdict::Healthy if traffic || judge.against > 0 => self.healthy,
+            Verdict::Healthy => self.no_traffic,
+            Verdict::Unhealthy | Verdict::Unknown => self.unhealthy,
         };
         let share = f64::from(self.jitter_percent) / 100.0 * random.clamp(0.0, 1.0);
         pause + pause.mul_f64(share)

@@ -378,10 +378,16 @@ fn how_soon_a_target_is_asked_again_depends_on_what_is_known() {
         no_traffic: 60 * SECOND,
         jitter_percent: 10,
     };
-    let after = |verdict, traffic| pauses.after(verdict, traffic, 0.0).as_secs();
+    let after = |verdict, traffic| {
+        let judge = Judge::new(verdict);
+        pauses.after(judge, traffic, 0.0).as_secs()
+    };
     assert_eq!(after(Verdict::Healthy, true), 5);
     assert_eq!(after(Verdict::Healthy, false), 60);
     assert_eq!(after(Verdict::Unhealthy, false), 2);
-    let late = pauses.after(Verdict::Healthy, true, 0.5);
+    let mut failing = Judge::new(Verdict::Healthy);
+    failing.see(Seen::Failure, THRESHOLDS);
+    assert_eq!(pauses.after(failing, false, 0.0), 5 * SECOND);
+    let late = pauses.after(Judge::new(Verdict::Healthy), true, 0.5);
     assert_eq!(late, Duration::from_millis(5250));
 }

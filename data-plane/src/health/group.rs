@@ -1,0 +1,340 @@
+//! The health of an upstream's targets together: how many may be left out, and who asks them.
+
+use std::{
+    ptr,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::Instant,
+};
+
+use arc_swap::ArcSwapOption;
+use gatewright_engine::health::{
+    HealthSpec,
+    check::{Judge, Verdict},
+    ejection::Share,
+    outlier::{Detector, OutlierDetection, Sign},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+};
+
+use super::{
+    Condition, Health, Prober, Way, checks, keeper,
+    plan::Plan,
+    standing::{Ejection, Trial},
+};
+use crate::{
+    telemetry::HealthMetrics,
+    upstream::{Address, LiveUpstream},
+};
+
+/// What requests of an upstream are to count.
+pub(super) struct Watched;
+
+impl Watched {
+    /// Nothing.
+    pub(super) const NOT: u8 = 0;
+    /// Failures.
+    pub(super) const FAILURES: u8 = 1;
+    /// Failures, and all.
+    pub(super) const RATES: u8 = 2;
+}
+
+/// An upstream: kept by its name, as its targets' health is.
+#[derive(Debug)]
+pub(crate) struct Group {
+    watched: AtomicU8,
+    outlier: ArcSwapOption<OutlierDetection>,
+    traffic: AtomicBool,
+    /// Whether ejections and rates are being looked after.
+    kept: AtomicBool,
+    pub(super) wake: Notify,
+    /// The upstream as it is at work; locked while something is decided about its targets together.
+    live: Mutex<Weak<LiveUpstream>>,
+    pub(super) plan: watch::Sender<Plan>,
+    /// The control runtime, and who asks there.
+    control: OnceLock<(Handle, Arc<Prober>)>,
+    /// What times of failures are counted from.
+    origin: Instant,
+    pub(crate) metrics: HealthMetrics,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            watched: AtomicU8::new(Watched::NOT),
+            outlier: ArcSwapOption::empty(),
+            traffic: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
+            wake: Notify::new(),
+            live: Mutex::default(),
+            plan: watch::Sender::new(Plan::default()),
+            control: OnceLock::new(),
+            origin: Instant::now(),
+            metrics: HealthMetrics::default(),
+        }
+    }
+}
+
+/// The targets of an upstream, while something is decided about them together.
+pub(super) struct Targets<'a> {
+    _held: MutexGuard<'a, Weak<LiveUpstream>>,
+    pub(super) upstream: Arc<str>,
+    pub(super) addresses: Arc<Vec<Arc<Address>>>,
+}
+
+impl Targets<'_> {
+    /// The address whose health this is; none where it has left.
+    pub(super) fn find(&self, health: &Health) -> Option<&Arc<Address>> {
+        let mut all = self.addresses.iter();
+        all.find(|it| ptr::eq(&it.state.health, health))
+    }
+
+    fn share(&self) -> Share {
+        let hosts = || self.addresses.iter().filter(|it| it.weight > 0);
+        let is_ejected = |it: &&Arc<Address>| it.state.health.standing().ejection.is_some();
+        Share {
+            hosts: hosts().count(),
+            ejected: hosts().filter(is_ejected).count(),
+            usable: hosts().filter(|it| it.state.health.usable()).count(),
+        }
+    }
+}
+
+impl Group {
+    /// The upstream is at work in this form from now on. Called on the control runtime.
+    pub(crate) fn begin(self: &Arc<Self>, live: &Arc<LiveUpstream>, spec: &HealthSpec) {
+        let outlier = spec.outlier.clone().map(Arc::new);
+        let watched = match &outlier {
+            None => Watched::NOT,
+            Some(outlier) if outlier.counts_rates() => Watched::RATES,
+            Some(_) => Watched::FAILURES,
+        };
+        self.outlier.store(outlier);
+        self.watched.store(watched, Ordering::Relaxed);
+        *self.lock() = Arc::downgrade(live);
+        let check = spec.check.clone().map(Arc::new);
+        self.plan.send_if_modified(|plan| {
+            let changed = plan.check != check;
+            if changed {
+                plan.check = check;
+            }
+            changed
+        });
+        self.refresh();
+        // Ejections end where they are not wanted any more, and rates begin to be looked at.
+        if watched != Watched::FAILURES {
+            self.rouse();
+        }
+    }
+
+    /// Says how to get to the targets, and who asks them.
+    pub(crate) fn lead(self: &Arc<Self>, way: Way, prober: &Arc<Prober>) {
+        if let Ok(handle) = Handle::try_current() {
+            self.control.get_or_init(|| (handle, Arc::clone(prober)));
+        }
+        let changed = self.plan.send_if_modified(|plan| {
+            let changed = plan.way.as_ref() != Some(&way);
+            if changed {
+                plan.way = Some(way);
+            }
+            changed
+        });
+        if changed {
+            self.refresh();
+            self.rouse();
+        }
+    }
+
+    /// Looks at which addresses there are, after that has changed: all are asked, where any are.
+    pub(crate) fn refresh(self: &Arc<Self>) {
+        let (check, ready) = {
+            let plan = self.plan.borrow();
+            (plan.check.clone(), plan.order().is_some())
+        };
+        let Some(targets) = self.targets() else {
+            return;
+        };
+        for address in targets.addresses.iter() {
+            let health = &address.state.health;
+            if check.is_some() && health.standing().judge.is_none() {
+                health.change(|it| it.judge = Some(Judge::new(Verdict::Unknown)));
+            } else if check.is_none() {
+                health.change(|it| (it.judge, it.fresh) = (None, false));
+            }
+            let Some((control, prober)) = self.control.get().filter(|_| ready) else {
+                continue;
+            };
+            if !health.asked.swap(true, Ordering::Relaxed) {
+                let target = Arc::downgrade(&address.state);
+                let asking = checks::Asking::new(self, target, prober);
+                control.spawn(asking.run());
+            }
+        }
+        drop(targets);
+    }
+
+    /// What requests are to count: one of [`Watched`].
+    pub(super) fn watched(&self) -> u8 {
+        self.watched.load(Ordering::Relaxed)
+    }
+
+    /// The upstream has had a request.
+    pub(super) fn has_traffic(&self) {
+        if !self.traffic.swap(true, Ordering::Relaxed) {
+            self.plan.send_modify(|plan| plan.traffic = true);
+        }
+    }
+
+    /// A request has failed.
+    pub(super) fn failed(self: &Arc<Self>, health: &Health, sign: Sign, now: Instant) {
+        let outlier = self.outlier.load();
+        let Some(outlier) = &*outlier else { return };
+        let since = now.saturating_duration_since(self.origin).as_millis();
+        let now_ms = u64::try_from(since).unwrap_or(u64::MAX);
+        if let Some(detector) = health.streaks.count(sign, &outlier.limits, now_ms)
+            && health.usable()
+            && let Some(targets) = self.targets()
+        {
+            self.eject(&targets, health, (detector, now));
+            drop(targets);
+            self.rouse();
+        }
+    }
+
+    /// The one request that finds out how an ejected target is, is over.
+    pub(super) fn tried(self: &Arc<Self>, health: &Health, sign: Option<Sign>, now: Instant) {
+        let Some(targets) = self.targets() else {
+            return;
+        };
+        let trial = health.standing().ejection.map(|it| it.trial);
+        if trial != Some(Trial::Taken) {
+            // One of those that were on their way when it was ejected.
+            return;
+        }
+        match sign {
+            Some(Sign::Success) => self.readmit(&targets, health, now),
+            Some(_) => self.eject(&targets, health, (Detector::Probe, now)),
+            None => {
+                health.change(|standing| {
+                    if let Some(ejection) = &mut standing.ejection {
+                        ejection.trial = Trial::Open;
+                    }
+                });
+            }
+        }
+        drop(targets);
+        self.rouse();
+    }
+
+    /// Leaves a target out, if it can be spared.
+    pub(super) fn eject(
+        &self,
+        targets: &Targets<'_>,
+        health: &Health,
+        (detector, now): (Detector, Instant),
+    ) {
+        let Some(outlier) = self.outlier.load_full() else {
+            return;
+        };
+        let Some(address) = targets.find(health) else {
+            return;
+        };
+        let tried = detector == Detector::Probe;
+        if health.standing().ejection.is_some() != tried {
+            return;
+        }
+        health.forget();
+        if !tried && !outlier.terms.allow(targets.share()) {
+            self.metrics.spared();
+            tracing::debug!(upstream = %targets.upstream, target_name = %address.target, address = %address.socket,
+                detector = detector.as_str(), "a target fails, but cannot be spared");
+            return;
+        }
+        let mut long = std::time::Duration::ZERO;
+        health.change(|standing| {
+            long = standing.record.eject(now, &outlier.terms, rand::random());
+            standing.ejection = Some(Ejection {
+                detector,
+                until: now + long,
+                trial: Trial::No,
+            });
+        });
+        self.metrics.ejected(detector);
+        tracing::warn!(upstream = %targets.upstream, target_name = %address.target, address = %address.socket,
+            detector = detector.as_str(), seconds = long.as_secs_f64(), "ejected a target");
+    }
+
+    /// Ends an ejection.
+    pub(super) fn readmit(&self, targets: &Targets<'_>, health: &Health, now: Instant) {
+        if health.standing().ejection.is_none() {
+            return;
+        }
+        health.forget();
+        health.change(|standing| {
+            standing.ejection = None;
+            standing.record.readmit(now);
+        });
+        if let Some(address) = targets.find(health) {
+            tracing::info!(upstream = %targets.upstream, target_name = %address.target, address = %address.socket,
+                "a target is back");
+        }
+    }
+
+    /// How its targets are found to be failing.
+    pub(super) fn outlier(&self) -> Option<Arc<OutlierDetection>> {
+        self.outlier.load_full()
+    }
+
+    /// How many targets are in which condition, in the order of [`Condition::ALL`].
+    pub(crate) fn census(&self) -> [u64; Condition::ALL.len()] {
+        let mut counts = [0; Condition::ALL.len()];
+        if let Some(targets) = self.targets() {
+            for address in targets.addresses.iter() {
+                let condition = address.state.health.standing().condition();
+                counts[condition as usize] += 1;
+            }
+        }
+        counts
+    }
+
+    /// Whether anything is known of its targets that is worth a metric.
+    pub(crate) fn is_watched(&self) -> bool {
+        let asked = self.plan.borrow().check.is_some();
+        asked || self.targets().is_some_and(|it| it.addresses.len() > 1)
+    }
+
+    /// Its targets as they are now, until dropped nobody else decides about them.
+    pub(super) fn targets(&self) -> Option<Targets<'_>> {
+        let guard = self.lock();
+        let live = guard.upgrade()?;
+        Some(Targets {
+            upstream: Arc::clone(live.name()),
+            addresses: live.addresses(),
+            _held: guard,
+        })
+    }
+
+    /// Sees to it that ejections end and rates are looked at.
+    fn rouse(self: &Arc<Self>) {
+        let Some((control, _)) = self.control.get() else {
+            return;
+        };
+        match self.kept.swap(true, Ordering::AcqRel) {
+            true => self.wake.notify_one(),
+            false => drop(control.spawn(keeper::keep(Arc::downgrade(self)))),
+        }
+    }
+
+    /// Nothing is to be looked after any more. Called with the targets held, as ejections are.
+    pub(super) fn unkept(&self, _targets: Option<&Targets<'_>>) {
+        self.kept.store(false, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Weak<LiveUpstream>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

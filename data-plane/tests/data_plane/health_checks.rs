@@ -1,0 +1,380 @@
+//! Targets are asked whether they are healthy.
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI32, AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use gatewright_proto::Kind;
+use http::{HeaderMap, HeaderValue, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::{
+    gateway::{Gateway, body, eventually, status},
+    upstream::{read_request, scripted},
+};
+
+/// A target that says at `/healthz` what it is told to say, and its name elsewhere.
+#[derive(Clone)]
+struct Target {
+    address: SocketAddr,
+    says: Arc<Mutex<Vec<String>>>,
+    checks: Arc<AtomicU64>,
+    connections: Arc<AtomicU64>,
+    last: Arc<Mutex<String>>,
+}
+
+impl Target {
+    /// One that says these in turn, as `200 body`; nothing is no answer.
+    fn start(name: &'static str, says: &[&str]) -> Self {
+        let mut target = Self {
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            says: Arc::default(),
+            checks: Arc::default(),
+            connections: Arc::default(),
+            last: Arc::default(),
+        };
+        target.say(says);
+        let its = target.clone();
+        target.address = scripted(move |mut socket| {
+            its.connections.fetch_add(1, Ordering::Relaxed);
+            while let Some(request) = read_request(&mut socket) {
+                let request = String::from_utf8_lossy(&request).into_owned();
+                let answer = match request.contains("/healthz") {
+                    true => its.check(request),
+                    false => format!("200 {name}"),
+                };
+                let Some((status, body)) = answer.split_once(' ') else {
+                    continue;
+                };
+                let length = body.len();
+                let answer =
+                    format!("HTTP/1.1 {status} S\r\nContent-Length: {length}\r\n\r\n{body}");
+                if socket.write_all(answer.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+        target
+    }
+
+    fn say(&self, says: &[&str]) {
+        *self.says.lock().unwrap() = says.iter().map(ToString::to_string).collect();
+    }
+
+    fn check(&self, request: String) -> String {
+        *self.last.lock().unwrap() = request;
+        let says = self.says.lock().unwrap();
+        let number = self.checks.fetch_add(1, Ordering::Relaxed);
+        let place = usize::try_from(number).unwrap() % says.len();
+        says[place].clone()
+    }
+
+    fn checks(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed)
+    }
+}
+
+fn pool(health_check: Value, targets: &[(&str, SocketAddr)]) -> Vec<(Kind, Value)> {
+    let mut resources = vec![
+        (
+            Kind::Upstream,
+            json!({"name": "u", "health_check": health_check}),
+        ),
+        (Kind::Service, json!({"name": "s", "upstream": "u"})),
+        (Kind::Route, json!({"name": "r", "service": "s"})),
+    ];
+    for (name, address) in targets {
+        let address = address.to_string();
+        let target = json!({"name": name, "upstream": "u", "address": address});
+        resources.push((Kind::Target, target));
+    }
+    resources
+}
+
+async fn is_healthy(gateway: &Gateway, target: &str) -> bool {
+    gateway.targets().await[target]["healthy"] == true
+}
+
+async fn count(gateway: &Gateway, result: &str) -> u64 {
+    let labels = format!("{{upstream=\"u\",result=\"{result}\"}}");
+    let line = format!("gatewright_health_checks_total{labels}");
+    gateway.metric(&line).await
+}
+
+/// Who answers so many requests.
+async fn names(gateway: &Gateway, requests: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    for _ in 0..requests {
+        let answer = gateway.get("/").await;
+        assert_eq!(status(&answer), 200, "{answer}");
+        names.push(body(&answer).to_owned());
+    }
+    names
+}
+
+#[tokio::test]
+async fn a_target_that_says_so_gets_no_requests_until_it_has_passed_twice() {
+    let (a, b) = (
+        Target::start("a", &["200 ok"]),
+        Target::start("b", &["503 no"]),
+    );
+    let mut gateway = Gateway::start().await;
+    let check =
+        json!({"http": {"path": "/healthz"}, "interval_ms": 100, "no_traffic_interval_ms": 100});
+    gateway.apply(&pool(check, &[("a", a.address), ("b", b.address)]));
+    eventually("both are known", async || {
+        let told = gateway.targets().await;
+        told["a"]["healthy"] == true && told["b"]["reason"] == "status 503"
+    })
+    .await;
+    assert_eq!(names(&gateway, 6).await, ["a"; 6]);
+    let line = "gatewright_upstream_targets{upstream=\"u\",health=\"unhealthy\"}";
+    assert_eq!(gateway.metric(line).await, 1);
+    let before = b.checks();
+    b.say(&["200 ok"]);
+    eventually("it is back", async || is_healthy(&gateway, "b").await).await;
+    assert!(b.checks() >= before + 2);
+    let mut answered = names(&gateway, 4).await;
+    answered.sort_unstable();
+    assert_eq!(answered, ["a", "a", "b", "b"]);
+}
+
+#[tokio::test]
+async fn a_new_target_gets_requests_once_its_first_check_has_passed() {
+    let (a, b) = (Target::start("a", &["200 ok"]), Target::start("b", &[""]));
+    let mut gateway = Gateway::start().await;
+    let check = json!({"http": {"path": "/healthz"}, "timeout_ms": "60s", "healthy_threshold": 3});
+    gateway.apply(&pool(check.clone(), &[("a", a.address)]));
+    eventually("it is known", async || is_healthy(&gateway, "a").await).await;
+    gateway.apply(&pool(check.clone(), &[("a", a.address), ("b", b.address)]));
+    eventually("it is asked", async || b.checks() == 1).await;
+    assert_eq!(gateway.targets().await["b"]["reason"], "not checked yet");
+    assert_eq!(names(&gateway, 6).await, ["a"; 6]);
+    let c = Target::start("c", &["200 ok"]);
+    gateway.apply(&pool(check, &[("a", a.address), ("c", c.address)]));
+    eventually("one check is enough", async || {
+        is_healthy(&gateway, "c").await
+    })
+    .await;
+    assert!(names(&gateway, 8).await.contains(&"c".to_owned()));
+}
+
+#[tokio::test]
+async fn the_request_and_what_must_be_in_the_body_are_what_was_asked_for() {
+    let a = Target::start("a", &["204 {\"state\":\n\"up\"}"]);
+    let mut gateway = Gateway::start().await;
+    let check = json!({"interval_ms": 100, "no_traffic_interval_ms": 100, "http": {
+        "path": "/healthz?deep=1", "method": "POST", "host": "health.test", "headers": {"X-Probe": "yes"},
+        "expected_statuses": ["200-299"]}});
+    gateway.apply(&pool(check, &[("a", a.address)]));
+    eventually("it is healthy", async || is_healthy(&gateway, "a").await).await;
+    let last = a.last.lock().unwrap().to_ascii_lowercase();
+    assert!(
+        last.starts_with("post /healthz?deep=1 http/1.1\r\n"),
+        "{last}"
+    );
+    for field in [
+        "host: health.test",
+        "x-probe: yes",
+        "user-agent: gatewright-health-check",
+    ] {
+        assert!(last.contains(&format!("\r\n{field}\r\n")), "{last}");
+    }
+    a.say(&["200 {\"state\":\n\"up\"}"]);
+    let matching = json!({"interval_ms": 100, "no_traffic_interval_ms": 100, "http": {
+        "path": "/healthz", "body_contains": "state", "body_regex": "\"(up|warm)\""}});
+    gateway.apply(&pool(matching.clone(), &[("a", a.address)]));
+    let before = a.checks();
+    eventually("it has matched", async || a.checks() > before + 2).await;
+    assert!(is_healthy(&gateway, "a").await);
+    a.say(&["200 {\"state\":\n\"down\"}"]);
+    let told = async || gateway.targets().await["a"]["reason"] == "the body does not match";
+    eventually("it does not match", told).await;
+    let mut little = matching;
+    little["http"]["max_body_bytes"] = json!(10);
+    a.say(&["200 {\"state\":\n\"up\"}"]);
+    eventually("it matches", async || is_healthy(&gateway, "a").await).await;
+    gateway.apply(&pool(little, &[("a", a.address)]));
+    eventually("what is beyond is not read", async || {
+        !is_healthy(&gateway, "a").await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_target_that_flaps_stays_as_it_is() {
+    let a = Target::start("a", &["200 ok", "503 no", "503 no"]);
+    let mut gateway = Gateway::start().await;
+    let check = json!({"interval_ms": 100, "no_traffic_interval_ms": 100, "jitter_percent": 0,
+        "http": {"path": "/healthz", "retriable_statuses": ["503"]}});
+    gateway.apply(&pool(check, &[("a", a.address)]));
+    eventually("it has flapped", async || {
+        count(&gateway, "failure").await >= 6
+    })
+    .await;
+    assert!(is_healthy(&gateway, "a").await);
+    a.say(&["503 no"]);
+    eventually("it fails for good", async || {
+        !is_healthy(&gateway, "a").await
+    })
+    .await;
+    a.say(&["200 ok", "503 no"]);
+    let passed = count(&gateway, "pass").await;
+    eventually("it has flapped", async || {
+        count(&gateway, "pass").await >= passed + 3
+    })
+    .await;
+    assert!(!is_healthy(&gateway, "a").await);
+    assert_eq!(count(&gateway, "unfit").await, 0);
+}
+
+#[tokio::test]
+async fn checks_do_not_multiply_with_routes_and_share_a_connection() {
+    let a = Target::start("a", &["200 ok"]);
+    let mut gateway = Gateway::start().await;
+    let check = json!({"http": {"path": "/healthz"}, "interval_ms": "1h"});
+    let mut resources = pool(check, &[("a", a.address)]);
+    for number in 0..20 {
+        let (service, route) = (format!("s{}", number % 3), format!("r{number}"));
+        let path = format!("/{number}");
+        resources.push((Kind::Service, json!({"name": service, "upstream": "u"})));
+        resources.push((
+            Kind::Route,
+            json!({"name": route, "service": service, "paths": [{"exact": path}]}),
+        ));
+    }
+    gateway.apply(&resources);
+    eventually("it is healthy", async || is_healthy(&gateway, "a").await).await;
+    // The first request of an upstream ends the longer pauses without traffic.
+    assert_eq!(status(&gateway.get("/7").await), 200);
+    eventually("it is asked again", async || a.checks() == 2).await;
+    assert_eq!(status(&gateway.get("/8").await), 200);
+    gateway.apply(&[(
+        Kind::Route,
+        json!({"name": "more", "service": "s", "paths": [{"exact": "/more"}]}),
+    )]);
+    assert_eq!(status(&gateway.get("/more").await), 200);
+    assert_eq!(a.checks(), 2);
+    // One of the checks, one of the requests.
+    assert_eq!(a.connections.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_connection_is_enough_where_no_more_is_asked_for() {
+    let a = Target::start("a", &["200 ok"]);
+    let pong = scripted(|mut socket| {
+        let _ = std::io::Read::read(&mut socket, &mut [0; 16]);
+        let _ = socket.write_all(b"-ERR no\r\n+PONG\r\n");
+        let _ = std::io::Read::read(&mut socket, &mut [0; 16]);
+    });
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = dead.local_addr().unwrap();
+    drop(dead);
+    let mut gateway = Gateway::start().await;
+    let targets = [("a", a.address), ("nobody", nobody), ("pong", pong)];
+    gateway.apply(&pool(json!({"tcp": {}, "timeout_ms": 5000}), &targets));
+    eventually("all are known", async || {
+        let told = gateway.targets().await;
+        told["a"]["healthy"] == true
+            && told["pong"]["healthy"] == true
+            && told["nobody"]["reason"]
+                .as_str()
+                .unwrap()
+                .contains("refused")
+    })
+    .await;
+    assert_eq!(a.checks(), 0);
+    let check = json!({"tcp": {"send": "PING\r\n", "expect": "+PONG"}, "timeout_ms": 200, "interval_ms": 100});
+    gateway.apply(&pool(check, &targets));
+    eventually("silence is not enough", async || {
+        !is_healthy(&gateway, "a").await
+    })
+    .await;
+    assert!(is_healthy(&gateway, "pong").await);
+}
+
+/// A health service whose status can be set; it knows the service `orders` only.
+async fn grpc(status: Arc<AtomicI32>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let status = Arc::clone(&status);
+            tokio::spawn(async move {
+                let mut frames = h2::server::handshake(socket).await.unwrap();
+                while let Some(Ok((mut request, mut respond))) = frames.accept().await {
+                    let mut question = Vec::new();
+                    while let Some(data) = request.body_mut().data().await {
+                        question.extend_from_slice(&data.unwrap());
+                    }
+                    let known = request.uri().path() == "/grpc.health.v1.Health/Check"
+                        && question == b"\0\0\0\0\x08\x0a\x06orders";
+                    let mut stream = respond.send_response(Response::new(()), false).unwrap();
+                    let mut trailers = HeaderMap::new();
+                    if known {
+                        let status = u8::try_from(status.load(Ordering::Relaxed)).unwrap();
+                        let message = Bytes::from(vec![0, 0, 0, 0, 2, 8, status]);
+                        stream.send_data(message, false).unwrap();
+                        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+                    } else {
+                        trailers.insert("grpc-status", HeaderValue::from_static("5"));
+                    }
+                    stream.send_trailers(trailers).unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_grpc_service_says_whether_it_is_serving() {
+    let serving = Arc::new(AtomicI32::new(1));
+    let address = grpc(Arc::clone(&serving)).await;
+    let mut gateway = Gateway::start().await;
+    let check = |service: &str| {
+        let grpc = json!({"service": service});
+        let check = json!({"grpc": grpc, "interval_ms": 100, "no_traffic_interval_ms": 100});
+        pool(check, &[("a", address)])
+    };
+    gateway.apply(&check("orders"));
+    eventually("it is serving", async || is_healthy(&gateway, "a").await).await;
+    serving.store(2, Ordering::Relaxed);
+    let reason = async |reason: &str| gateway.targets().await["a"]["reason"] == reason;
+    eventually("it is not", async || reason("NOT_SERVING").await).await;
+    serving.store(1, Ordering::Relaxed);
+    eventually("it is serving", async || is_healthy(&gateway, "a").await).await;
+    gateway.apply(&check("others"));
+    let told = async || gateway.targets().await["a"]["reason"] == "gRPC status 5";
+    eventually("nobody knows it", told).await;
+}
+
+#[tokio::test]
+async fn a_target_that_does_not_answer_is_unhealthy_after_the_threshold() {
+    let a = Target::start("a", &["200 ok"]);
+    let mut gateway = Gateway::start().await;
+    let check = json!({"http": {"path": "/healthz"}, "interval_ms": 100, "no_traffic_interval_ms": 100,
+        "timeout_ms": 50, "unhealthy_threshold": 2});
+    gateway.apply(&pool(check, &[("a", a.address)]));
+    eventually("it is healthy", async || is_healthy(&gateway, "a").await).await;
+    let before = count(&gateway, "failure").await;
+    a.say(&[""]);
+    let told = async || gateway.targets().await["a"]["reason"] == "no answer within 50ms";
+    eventually("it is unhealthy", async || {
+        told().await && !is_healthy(&gateway, "a").await
+    })
+    .await;
+    assert!(count(&gateway, "failure").await >= before + 2);
+    gateway.apply(&[(Kind::Upstream, json!({"name": "u"}))]);
+    eventually("who is not asked is believed", async || {
+        is_healthy(&gateway, "a").await
+    })
+    .await;
+}
