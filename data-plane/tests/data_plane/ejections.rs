@@ -18,7 +18,7 @@ struct Pool {
 }
 
 impl Pool {
-    async fn start(faults: &[Fault], outlier_detection: Value) -> Self {
+    async fn start(faults: &[Fault], outlier_detection: &Value) -> Self {
         let echo = upstream::echo();
         let targets = faults.iter().map(|fault| FaultProxy::with(echo, *fault));
         let mut pool = Self {
@@ -64,14 +64,14 @@ impl Pool {
     }
 }
 
-fn upstream_with(outlier_detection: Value) -> Value {
+fn upstream_with(outlier_detection: &Value) -> Value {
     json!({"name": "u", "outlier_detection": outlier_detection})
 }
 
 #[tokio::test]
 async fn a_target_that_answers_5xx_is_ejected_and_no_change_of_the_configuration_forgets_it() {
     let settings = json!({"consecutive_5xx": 3, "base_ejection_ms": "1h"});
-    let mut pool = Pool::start(&[Fault::Status(500), Fault::None], settings).await;
+    let mut pool = Pool::start(&[Fault::Status(500), Fault::None], &settings).await;
     let failed = pool.ask(6).await.iter().filter(|it| **it == 500).count();
     assert_eq!((failed, pool.requests()[0]), (3, 3));
     assert_eq!(pool.ask(10).await, [200; 10]);
@@ -84,12 +84,12 @@ async fn a_target_that_answers_5xx_is_ejected_and_no_change_of_the_configuration
 
     let changed = json!({"consecutive_5xx": 4, "base_ejection_ms": "1h"});
     pool.gateway
-        .apply(&[(Kind::Upstream, upstream_with(changed))]);
+        .apply(&[(Kind::Upstream, upstream_with(&changed))]);
     assert_eq!(pool.ask(4).await, [200; 4]);
     assert_eq!(pool.requests()[0], 3);
 
     pool.gateway
-        .apply(&[(Kind::Upstream, upstream_with(json!({"enabled": false})))]);
+        .apply(&[(Kind::Upstream, upstream_with(&json!({"enabled": false})))]);
     eventually("it is back", async || !pool.is_ejected("t0").await).await;
     let statuses = pool.ask(20).await;
     let failed = statuses.iter().filter(|it| **it == 500).count();
@@ -98,7 +98,7 @@ async fn a_target_that_answers_5xx_is_ejected_and_no_change_of_the_configuration
 
 #[tokio::test]
 async fn nothing_needs_to_be_configured() {
-    let pool = Pool::start(&[Fault::Status(503), Fault::None], json!({})).await;
+    let pool = Pool::start(&[Fault::Status(503), Fault::None], &json!({})).await;
     pool.ask(20).await;
     assert_eq!(pool.requests(), [5, 15]);
 }
@@ -106,7 +106,7 @@ async fn nothing_needs_to_be_configured() {
 #[tokio::test]
 async fn an_ejected_target_comes_back_when_its_time_is_over() {
     let settings = json!({"consecutive_5xx": 2, "base_ejection_ms": 100});
-    let pool = Pool::start(&[Fault::Status(500), Fault::None], settings).await;
+    let pool = Pool::start(&[Fault::Status(500), Fault::None], &settings).await;
     pool.ask(4).await;
     assert_eq!(pool.ejections("consecutive_5xx").await, 1);
     pool.targets[0].set(Fault::None);
@@ -120,7 +120,7 @@ async fn an_ejected_target_comes_back_when_its_time_is_over() {
 #[tokio::test]
 async fn a_target_that_refuses_connections_is_not_tried_with_every_request() {
     let settings = json!({"base_ejection_ms": "1h", "split_local_failures": true});
-    let pool = Pool::start(&[Fault::Refuse, Fault::None], settings).await;
+    let pool = Pool::start(&[Fault::Refuse, Fault::None], &settings).await;
     assert_eq!(pool.ask(10).await, [200; 10], "another target answers");
     assert_eq!(pool.ejections("consecutive_local_failures").await, 1);
 }
@@ -129,7 +129,7 @@ async fn a_target_that_refuses_connections_is_not_tried_with_every_request() {
 async fn the_last_target_is_never_ejected() {
     let settings =
         json!({"consecutive_5xx": 1, "base_ejection_ms": "1h", "max_ejection_percent": 100});
-    let pool = Pool::start(&[Fault::Status(500), Fault::Status(503)], settings).await;
+    let pool = Pool::start(&[Fault::Status(500), Fault::Status(503)], &settings).await;
     pool.ask(10).await;
     assert_eq!(pool.ejections("consecutive_5xx").await, 1);
     let mut requests = pool.requests();
@@ -142,7 +142,7 @@ async fn the_last_target_is_never_ejected() {
 #[tokio::test]
 async fn at_most_half_of_the_targets_are_ejected() {
     let settings = json!({"consecutive_5xx": 1, "base_ejection_ms": "1h"});
-    let pool = Pool::start(&[Fault::Status(500); 3], settings).await;
+    let pool = Pool::start(&[Fault::Status(500); 3], &settings).await;
     pool.ask(12).await;
     assert_eq!(pool.ejections("consecutive_5xx").await, 1);
 }
@@ -154,8 +154,8 @@ const NGINX: &str = r#"{"split_local_failures": true, "consecutive_5xx": 0, "con
 
 #[tokio::test]
 async fn max_fails_and_fail_timeout_of_nginx_can_be_said() {
-    let settings = serde_json::from_str(NGINX).unwrap();
-    let pool = Pool::start(&[Fault::ResetMidHead, Fault::None], settings).await;
+    let settings: Value = serde_json::from_str(NGINX).unwrap();
+    let pool = Pool::start(&[Fault::ResetMidHead, Fault::None], &settings).await;
     pool.ask(2).await;
     pool.targets[0].set(Fault::Status(500));
     pool.ask(4).await;
@@ -173,7 +173,7 @@ async fn max_fails_and_fail_timeout_of_nginx_can_be_said() {
 #[tokio::test]
 async fn one_request_finds_out_whether_a_target_is_well_again() {
     let settings = json!({"consecutive_5xx": 3, "base_ejection_ms": 100, "probe": true});
-    let pool = Pool::start(&[Fault::Status(500), Fault::None], settings).await;
+    let pool = Pool::start(&[Fault::Status(500), Fault::None], &settings).await;
     pool.ask(6).await;
     assert_eq!(pool.requests()[0], 3);
     eventually("it is tried", async || {
@@ -197,7 +197,7 @@ async fn a_target_that_succeeds_far_less_often_than_the_others_is_ejected() {
         "success_rate": {"min_requests": 2}});
     let mut faults = [Fault::None; 5];
     faults[3] = Fault::Status(500);
-    let pool = Pool::start(&faults, settings).await;
+    let pool = Pool::start(&faults, &settings).await;
     eventually("it is ejected", async || {
         pool.ask(10).await;
         pool.ejections("success_rate").await == 1
@@ -210,7 +210,7 @@ async fn a_target_that_succeeds_far_less_often_than_the_others_is_ejected() {
 async fn a_target_most_of_whose_requests_fail_is_ejected() {
     let settings = json!({"consecutive_5xx": 0, "interval_ms": 1000, "base_ejection_ms": "1h",
         "failure_percentage": {"threshold_percent": 50, "min_hosts": 2, "min_requests": 2}});
-    let pool = Pool::start(&[Fault::HalfStatus, Fault::None], settings).await;
+    let pool = Pool::start(&[Fault::HalfStatus, Fault::None], &settings).await;
     eventually("it is ejected", async || {
         pool.ask(10).await;
         pool.ejections("failure_percentage").await == 1
@@ -222,7 +222,7 @@ async fn a_target_most_of_whose_requests_fail_is_ejected() {
 async fn a_health_check_that_passes_ends_an_ejection() {
     let mut pool = Pool::start(
         &[Fault::Status(500), Fault::None],
-        json!({"consecutive_5xx": 1, "base_ejection_ms": "1h"}),
+        &json!({"consecutive_5xx": 1, "base_ejection_ms": "1h"}),
     )
     .await;
     pool.ask(2).await;

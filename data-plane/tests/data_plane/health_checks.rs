@@ -81,7 +81,7 @@ impl Target {
     }
 }
 
-fn pool(health_check: Value, targets: &[(&str, SocketAddr)]) -> Vec<(Kind, Value)> {
+fn pool(health_check: &Value, targets: &[(&str, SocketAddr)]) -> Vec<(Kind, Value)> {
     let mut resources = vec![
         (
             Kind::Upstream,
@@ -128,7 +128,7 @@ async fn a_target_that_says_so_gets_no_requests_until_it_has_passed_twice() {
     let mut gateway = Gateway::start().await;
     let check =
         json!({"http": {"path": "/healthz"}, "interval_ms": 100, "no_traffic_interval_ms": 100});
-    gateway.apply(&pool(check, &[("a", a.address), ("b", b.address)]));
+    gateway.apply(&pool(&check, &[("a", a.address), ("b", b.address)]));
     eventually("both are known", async || {
         let told = gateway.targets().await;
         told["a"]["healthy"] == true && told["b"]["reason"] == "status 503"
@@ -151,14 +151,14 @@ async fn a_new_target_gets_requests_once_its_first_check_has_passed() {
     let (a, b) = (Target::start("a", &["200 ok"]), Target::start("b", &[""]));
     let mut gateway = Gateway::start().await;
     let check = json!({"http": {"path": "/healthz"}, "timeout_ms": "60s", "healthy_threshold": 3});
-    gateway.apply(&pool(check.clone(), &[("a", a.address)]));
+    gateway.apply(&pool(&check, &[("a", a.address)]));
     eventually("it is known", async || is_healthy(&gateway, "a").await).await;
-    gateway.apply(&pool(check.clone(), &[("a", a.address), ("b", b.address)]));
+    gateway.apply(&pool(&check, &[("a", a.address), ("b", b.address)]));
     eventually("it is asked", async || b.checks() == 1).await;
     assert_eq!(gateway.targets().await["b"]["reason"], "not checked yet");
     assert_eq!(names(&gateway, 6).await, ["a"; 6]);
     let c = Target::start("c", &["200 ok"]);
-    gateway.apply(&pool(check, &[("a", a.address), ("c", c.address)]));
+    gateway.apply(&pool(&check, &[("a", a.address), ("c", c.address)]));
     eventually("one check is enough", async || {
         is_healthy(&gateway, "c").await
     })
@@ -173,7 +173,7 @@ async fn the_request_and_what_must_be_in_the_body_are_what_was_asked_for() {
     let check = json!({"interval_ms": 100, "no_traffic_interval_ms": 100, "http": {
         "path": "/healthz?deep=1", "method": "POST", "host": "health.test", "headers": {"X-Probe": "yes"},
         "expected_statuses": ["200-299"]}});
-    gateway.apply(&pool(check, &[("a", a.address)]));
+    gateway.apply(&pool(&check, &[("a", a.address)]));
     eventually("it is healthy", async || is_healthy(&gateway, "a").await).await;
     let last = a.last.lock().unwrap().to_ascii_lowercase();
     assert!(
@@ -190,7 +190,7 @@ async fn the_request_and_what_must_be_in_the_body_are_what_was_asked_for() {
     a.say(&["200 {\"state\":\n\"up\"}"]);
     let matching = json!({"interval_ms": 100, "no_traffic_interval_ms": 100, "http": {
         "path": "/healthz", "body_contains": "state", "body_regex": "\"(up|warm)\""}});
-    gateway.apply(&pool(matching.clone(), &[("a", a.address)]));
+    gateway.apply(&pool(&matching, &[("a", a.address)]));
     let before = a.checks();
     eventually("it has matched", async || a.checks() > before + 2).await;
     assert!(is_healthy(&gateway, "a").await);
@@ -201,7 +201,7 @@ async fn the_request_and_what_must_be_in_the_body_are_what_was_asked_for() {
     little["http"]["max_body_bytes"] = json!(10);
     a.say(&["200 {\"state\":\n\"up\"}"]);
     eventually("it matches", async || is_healthy(&gateway, "a").await).await;
-    gateway.apply(&pool(little, &[("a", a.address)]));
+    gateway.apply(&pool(&little, &[("a", a.address)]));
     eventually("what is beyond is not read", async || {
         !is_healthy(&gateway, "a").await
     })
@@ -214,7 +214,7 @@ async fn a_target_that_flaps_stays_as_it_is() {
     let mut gateway = Gateway::start().await;
     let check = json!({"interval_ms": 100, "no_traffic_interval_ms": 100, "jitter_percent": 0,
         "http": {"path": "/healthz", "retriable_statuses": ["503"]}});
-    gateway.apply(&pool(check, &[("a", a.address)]));
+    gateway.apply(&pool(&check, &[("a", a.address)]));
     eventually("it has flapped", async || {
         count(&gateway, "failure").await >= 6
     })
@@ -240,7 +240,7 @@ async fn checks_do_not_multiply_with_routes_and_share_a_connection() {
     let a = Target::start("a", &["200 ok"]);
     let mut gateway = Gateway::start().await;
     let check = json!({"http": {"path": "/healthz"}, "interval_ms": "1h"});
-    let mut resources = pool(check, &[("a", a.address)]);
+    let mut resources = pool(&check, &[("a", a.address)]);
     for number in 0..20 {
         let (service, route) = (format!("s{}", number % 3), format!("r{number}"));
         let path = format!("/{number}");
@@ -279,7 +279,7 @@ async fn a_connection_is_enough_where_no_more_is_asked_for() {
     drop(dead);
     let mut gateway = Gateway::start().await;
     let targets = [("a", a.address), ("nobody", nobody), ("pong", pong)];
-    gateway.apply(&pool(json!({"tcp": {}, "timeout_ms": 5000}), &targets));
+    gateway.apply(&pool(&json!({"tcp": {}, "timeout_ms": 5000}), &targets));
     eventually("all are known", async || {
         let told = gateway.targets().await;
         told["a"]["healthy"] == true
@@ -292,7 +292,7 @@ async fn a_connection_is_enough_where_no_more_is_asked_for() {
     .await;
     assert_eq!(a.checks(), 0);
     let check = json!({"tcp": {"send": "PING\r\n", "expect": "+PONG"}, "timeout_ms": 200, "interval_ms": 100});
-    gateway.apply(&pool(check, &targets));
+    gateway.apply(&pool(&check, &targets));
     eventually("silence is not enough", async || {
         !is_healthy(&gateway, "a").await
     })
@@ -342,7 +342,7 @@ async fn a_grpc_service_says_whether_it_is_serving() {
     let check = |service: &str| {
         let grpc = json!({"service": service});
         let check = json!({"grpc": grpc, "interval_ms": 100, "no_traffic_interval_ms": 100});
-        pool(check, &[("a", address)])
+        pool(&check, &[("a", address)])
     };
     gateway.apply(&check("orders"));
     eventually("it is serving", async || is_healthy(&gateway, "a").await).await;
@@ -362,7 +362,7 @@ async fn a_target_that_does_not_answer_is_unhealthy_after_the_threshold() {
     let mut gateway = Gateway::start().await;
     let check = json!({"http": {"path": "/healthz"}, "interval_ms": 100, "no_traffic_interval_ms": 100,
         "timeout_ms": 50, "unhealthy_threshold": 2});
-    gateway.apply(&pool(check, &[("a", a.address)]));
+    gateway.apply(&pool(&check, &[("a", a.address)]));
     eventually("it is healthy", async || is_healthy(&gateway, "a").await).await;
     let before = count(&gateway, "failure").await;
     a.say(&[""]);
