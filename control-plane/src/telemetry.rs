@@ -11,7 +11,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{catalog::State, discovery::NodeView};
+use crate::{
+    catalog::State,
+    discovery::{NodeView, Nodes, StreamCounters},
+};
 
 const BUCKETS: [f64; 11] = [
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
@@ -128,6 +131,13 @@ impl Metrics {
         if !code.is_empty() {
             self.problems.get_or_create(&CodeLabels { code }).inc();
         }
+    }
+
+    /// Adds the counters of the streams to the nodes.
+    pub(crate) fn follow(&self, nodes: Nodes) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = registry.sub_registry_with_prefix("gatewright");
+        registry.register_collector(Box::new(StreamCounters(nodes)));
     }
 
     /// Takes over what is known when metrics are read.

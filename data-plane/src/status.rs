@@ -47,10 +47,20 @@ pub(crate) async fn serve(listener: TcpListener, told: Told, shutdown: Cancellat
 }
 
 async fn ready(State(told): State<Told>) -> impl IntoResponse {
-    match told.readiness.is_ready() {
+    let revision = told.publisher.current().load().snapshot.revision;
+    let (status, ready) = match told.readiness.is_ready() {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-    }
+    };
+    // Serving without a control plane is what a node is for: it is said, and changes nothing.
+    let followed = match told.stream.stale() {
+        None => "a control plane is followed".to_owned(),
+        Some(seconds) => format!("no control plane for {seconds} s"),
+    };
+    (
+        status,
+        format!("{ready}\nrevision {revision}; {followed}\n"),
+    )
 }
 
 async fn metrics(State(told): State<Told>) -> impl IntoResponse {

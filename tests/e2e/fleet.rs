@@ -66,7 +66,7 @@ impl Fleet {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_waits_is_served_by_every_node_of_its_control_plane_when_it_returns() {
+async fn a_write_that_waits_is_served_by_every_node_when_it_returns() {
     let fleet = Fleet::start(|_, urls| vec![urls[0].clone()]).await;
     let admin = &fleet.control_planes[0].admin;
     for turn in 0..20 {
@@ -115,9 +115,18 @@ async fn either_control_plane_lists_all_nodes_with_the_one_that_each_is_connecte
     assert_ne!(seen[0][0], seen[0][1]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nodes_move_to_the_other_control_plane_when_theirs_ends_and_no_request_fails() {
-    let mut fleet = Fleet::start(|_, urls| urls.to_vec()).await;
+/// What streams have cost: snapshots sent, nodes that resumed.
+async fn costs(control_plane: &TestControlPlane) -> (u64, u64) {
+    let counter = async |name: &str| {
+        let name = format!("gatewright_discovery_{name}_total");
+        control_plane.counter(&name).await
+    };
+    (counter("snapshots").await, counter("resumes").await)
+}
+
+/// Ends the control plane that most nodes are connected to while there is traffic: they move to the other
+/// with differences only, no request fails, and a write waits for all of them.
+async fn nodes_move(mut fleet: Fleet, end: impl AsyncFnOnce(TestControlPlane)) {
     let traffic = Traffic::start(fleet.nodes.iter().map(|it| it.running.http), "/base");
     traffic.goes_on(50).await;
     fleet
@@ -130,17 +139,36 @@ async fn nodes_move_to_the_other_control_plane_when_theirs_ends_and_no_request_f
         _dir,
         _database,
     } = fleet;
-    ending.stop().await;
-    let revision = staying.admin.get("/v1/export").await.revision;
+    let moving = u64::try_from(ending.followers(0)).unwrap();
+    let (snapshots, resumes) = costs(&staying).await;
+    // So that there is a difference.
+    let before = route("before", "/before");
+    let revision = ending.admin.put("/v1/routes/before", &before).await;
+    end(ending).await;
     staying.followed_by(3, revision).await;
     let after = route("after", "/after");
     staying.admin.put("/v1/routes/after?wait=5s", &after).await;
     for node in &nodes {
+        assert_eq!(node.status("/before").await, 200);
         assert_eq!(node.status("/after").await, 200);
     }
+    let expected = (snapshots, resumes + moving);
+    assert_eq!(costs(&staying).await, expected, "snapshots, resumes");
     traffic.goes_on(50).await;
     traffic.ended_without_failure().await;
     staying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_move_to_the_other_control_plane_when_theirs_ends_and_no_request_fails() {
+    let fleet = Fleet::start(|_, urls| urls.to_vec()).await;
+    nodes_move(fleet, async |ending| ending.stop().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_move_to_the_other_control_plane_when_theirs_is_killed_and_no_request_fails() {
+    let fleet = Fleet::start(|_, urls| urls.to_vec()).await;
+    nodes_move(fleet, async |ending| ending.kill()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

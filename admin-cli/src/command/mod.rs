@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod apply;
+mod audit;
 mod context;
 mod delete;
 mod describe;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Nodes,
     /// Show history, one revision, or the difference of two.
     Revisions(revisions::Revisions),
+    /// Show who asked for which change, and what came of it.
+    Audit(audit::Audit),
     /// List plugin types, or print a type's page.
     Plugins(plugins::Plugins),
     /// List, choose or set contexts: servers and tokens by name.
@@ -105,6 +108,7 @@ pub(crate) async fn run(
         Command::Explain(explain) => explain.run(settings, terminal)?,
         Command::Nodes => nodes::run(settings, terminal).await?,
         Command::Revisions(revisions) => revisions.run(settings, terminal).await?,
+        Command::Audit(audit) => audit.run(settings, terminal).await?,
         Command::Plugins(plugins) => plugins.run(settings, terminal)?,
         Command::Context(context) => context.run(settings, terminal)?,
         Command::Version => version::run(settings, terminal)?,

@@ -8,8 +8,9 @@ use crate::{
     output::{self, Format, List},
 };
 
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "node_id",
+    "control_plane",
     "group",
     "version",
     "address",

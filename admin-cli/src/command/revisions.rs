@@ -113,7 +113,7 @@ fn about(revision: &Value) -> [String; 3] {
 
 /// A time in seconds since 1970 as RFC 3339 in UTC. The calendar is that of Howard Hinnant's
 /// `civil_from_days`.
-fn utc(seconds: i64) -> String {
+pub(super) fn utc(seconds: i64) -> String {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));

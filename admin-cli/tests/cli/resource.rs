@@ -152,3 +152,22 @@ async fn nodes_are_listed_even_where_there_are_none() {
         serde_json::json!([])
     );
 }
+
+#[tokio::test]
+async fn audit_lists_what_was_asked_for_and_what_came_of_it() {
+    let server = started().await;
+    server.gatewright(&["delete", "service", "s"]).await;
+    let said = server
+        .gatewright(&["audit", "service/s", "-o", "json"])
+        .await
+        .fine();
+    let list: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let items = list["audit"].as_array().or_else(|| list.as_array());
+    let items = items.unwrap_or_else(|| panic!("{said}"));
+    let outcomes: Vec<_> = items.iter().map(|it| it["outcome"].as_str()).collect();
+    assert_eq!(outcomes, [Some("still_referenced"), Some("committed")]);
+    let address = items[0]["address"].as_str().unwrap();
+    assert!(address.starts_with("127.0.0.1:"), "{said}");
+    let table = server.gatewright(&["audit"]).await.fine();
+    assert!(table.contains("POST /v1/apply"), "{table}");
+}

@@ -7,7 +7,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, request::Parts},
 };
 
-use super::{Api, ApiError, REVISION_HEADER, auth::Author, query::Parameters};
+use super::{
+    Api, ApiError, REVISION_HEADER, audit::Trail, auth::Author, query::Parameters,
+    record::RequestId, serve::Origin,
+};
 use crate::{
     store::Authorship,
     write::{Mode, Operation, Write, Written},
@@ -38,10 +41,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Manner {
         let parameters = Parameters::from_request_parts(parts, state).await?;
         let author = parts.extensions.get::<Author>();
         let author = author.ok_or(ApiError::Unauthorized)?.0.to_string();
+        let address = parts.extensions.get::<Origin>().and_then(|it| it.0);
+        let request_id = parts.extensions.get::<RequestId>();
         Ok(Self {
             by: Authorship {
                 author,
                 comment: comment(&parts.headers)?,
+                action: format!("{} {}", parts.method, parts.uri.path()),
+                address: address.map_or_else(String::new, |it| it.to_string()),
+                request_id: request_id.map_or_else(String::new, |it| it.0.clone()),
             },
             mode: match parameters.switch("dry_run")? {
                 true => Mode::DryRun,
@@ -65,7 +73,12 @@ impl Manner {
             by: self.by,
             ..write
         };
-        let written = api.writer.write(write).await?;
+        let trail = Trail::of(&write);
+        let written = api.writer.write(write).await.map_err(ApiError::from);
+        if self.mode == Mode::Commit {
+            trail.record(api, &written).await;
+        }
+        let written = written?;
         if let (Some(patience), Mode::Commit) = (self.wait, self.mode) {
             let applied = api.fleet.wait_applied(written.revision, patience).await;
             applied.map_err(|not| ApiError::NotApplied(written.revision, not.lagging))?;

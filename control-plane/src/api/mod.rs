@@ -4,6 +4,7 @@
 //! [`crate::write`]. Nothing here decides whether a configuration is good.
 
 mod apply;
+mod audit;
 mod auth;
 mod body;
 mod chain;
@@ -63,13 +64,15 @@ impl Api {
     /// An API over a catalog.
     pub fn new(catalog: Catalog, fleet: Fleet, tokens: Tokens) -> Self {
         let checker = Arc::new(Checker::default());
+        let metrics = Metrics::new();
+        metrics.follow(fleet.here().clone());
         Self {
             writer: Arc::new(Writer::new(catalog.clone(), Arc::clone(&checker))),
             catalog,
             checker,
             fleet,
             tokens: Arc::new(tokens),
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::new(metrics),
         }
     }
 }
@@ -79,6 +82,7 @@ pub fn router(api: Api) -> Router {
     let guarded = Router::new()
         .route("/v1/apply", post(apply::apply))
         .route("/v1/export", get(export::export))
+        .route("/v1/audit", get(audit::list))
         .route("/v1/revisions", get(revision::list))
         .route("/v1/revisions/diff", get(revision::diff))
         .route("/v1/revisions/{revision}", get(revision::show))

@@ -26,10 +26,16 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 /// Longest time for an answer: that of a body, of the lock, and of the longest wait for nodes.
 const DEADLINE: Duration = Duration::from_secs(120);
 
+/// The request's id, for its handler.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub(super) String);
+
 /// Gives a request an id and writes down what came of it.
-pub(super) async fn record(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(super) async fn record(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
     let id = request_id(request.headers());
+    let text = id.to_str().unwrap_or_default().to_owned();
+    request.extensions_mut().insert(RequestId(text));
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let template = request.extensions().get::<MatchedPath>().cloned();

@@ -1,8 +1,8 @@
 //! Accepts connections to the admin API, in plain text or TLS, HTTP/1.1 or HTTP/2.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{
@@ -19,6 +19,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
 
 /// Most connections at a time; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
@@ -28,6 +29,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Wait before accepting again where it failed, which it does when files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a connection comes from, where that is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin(pub(super) Option<SocketAddr>);
 
 /// How a listener serves.
 #[derive(Clone)]
@@ -81,19 +86,20 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
 }
 
 async fn connection(stream: TcpStream, serving: Serving, router: Router, watcher: Watcher) {
+    let from = stream.peer_addr().ok();
     // Only a matter of latency.
     let _ = stream.set_nodelay(true);
     let Some(tls) = serving.tls else {
-        return exchanges(stream, router, watcher).await;
+        return exchanges(stream, from, router, watcher).await;
     };
     match timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => exchanges(stream, router, watcher).await,
+        Ok(Ok(stream)) => exchanges(stream, from, router, watcher).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake with the admin API failed"),
         Err(_) => tracing::debug!("a TLS handshake with the admin API took too long"),
     }
 }
 
-async fn exchanges<I>(stream: I, router: Router, watcher: Watcher)
+async fn exchanges<I>(stream: I, from: Option<SocketAddr>, router: Router, watcher: Watcher)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -107,7 +113,7 @@ where
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(100);
-    let service = TowerToHyperService::new(router);
+    let service = TowerToHyperService::new(Extension(Origin(from)).layer(router));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection.into_owned()).await {
         tracing::debug!(%error, "a connection to the admin API broke off");

@@ -13,11 +13,13 @@ mod nodes;
 mod server;
 
 mod holding;
+mod identity;
 mod parts;
 mod plan;
 mod session;
 
 pub use fleet::{Fleet, Listed, NotApplied};
+pub(crate) use metrics::StreamCounters;
 pub use metrics::{ANSWER_BOUNDS_MS, Metrics};
 pub use nodes::{Lagging, NodeState, NodeView, Nodes, Refusal};
 pub use server::{Discovery, Limits, Options, serve, serve_with};

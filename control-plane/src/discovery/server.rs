@@ -22,7 +22,7 @@ use tonic::{
     transport::{Server, ServerTlsConfig},
 };
 
-use super::{Metrics, Nodes, session::Session};
+use super::{Metrics, Nodes, identity::Names, session::Session};
 use crate::catalog::Catalog;
 
 /// Messages that may wait to be written to one node. With parts of 1 MiB, what a slow node costs.
@@ -172,10 +172,18 @@ impl discovery_server::Discovery for Service {
         };
         Metrics::add(&metrics.sessions, 1);
         let address = request.remote_addr();
+        // Without TLS a node is believed: nobody else can connect, or it was allowed by name.
+        let names = match self.discovery.options.tls {
+            Some(_) => Some(Names::shown(
+                request.peer_certs().as_ref().map(|it| &***it),
+            )?),
+            None => None,
+        };
         let (outgoing, messages) = mpsc::channel(MAX_WAITING);
         let arrival = Arrival {
             discovery: Arc::clone(&self.discovery),
             snapshots: Arc::clone(&self.snapshots),
+            names,
             address: address.map_or_else(String::new, |address| address.to_string()),
             incoming: request.into_inner(),
             outgoing,
@@ -190,6 +198,8 @@ impl discovery_server::Discovery for Service {
 struct Arrival {
     discovery: Arc<Discovery>,
     snapshots: Arc<Semaphore>,
+    /// What its certificate calls it.
+    names: Option<Names>,
     address: String,
     incoming: Streaming<NodeMessage>,
     outgoing: mpsc::Sender<Result<ControlMessage, Status>>,
@@ -204,7 +214,22 @@ impl Arrival {
         };
         drop(stranger);
         let ended = match hello {
-            Ok(hello) => self.session(hello, shutdown).await,
+            Ok(hello) => match self
+                .names
+                .as_ref()
+                .map_or(Ok(()), |it| it.allow(&hello.node_id))
+            {
+                Ok(()) => self.session(hello, shutdown).await,
+                Err(status) => {
+                    tracing::warn!(
+                        node.id = hello.node_id,
+                        address = self.address,
+                        reason = status.message(),
+                        "refused a node"
+                    );
+                    status
+                }
+            },
             Err(status) => status,
         };
         // A node that takes nothing any more need not be told.

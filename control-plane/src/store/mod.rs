@@ -4,6 +4,7 @@
 //! or the database's write lock (SQLite) from its first read to its commit, so that nobody ever sees
 //! revision 11 before revision 10. A sequence does not promise that.
 
+mod audit;
 mod open;
 mod postgres;
 mod sqlite;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 use gatewright_proto::{Key, Resource, Version};
 
 pub use self::{
+    audit::{AuditLog, Audited, COMMITTED, Sought},
     open::{StoreSettings, open},
     roster::{Applied, Member, NodeElsewhere, NodeRow, Roster},
 };
@@ -86,18 +88,24 @@ pub struct Edit {
     pub after: Option<Arc<Resource>>,
 }
 
-/// Who writes, and what for.
-#[derive(Clone, Debug, Default)]
+/// Who writes, what for, and how it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Authorship {
     /// Who.
     pub author: String,
     /// What for.
     pub comment: String,
+    /// Method and path of the request.
+    pub action: String,
+    /// Where it came from; empty where that is not known.
+    pub address: String,
+    /// Its id.
+    pub request_id: String,
 }
 
 /// A database.
 #[async_trait]
-pub trait Store: Roster + Send + Sync + fmt::Debug {
+pub trait Store: Roster + AuditLog + Send + Sync + fmt::Debug {
     /// The newest revision.
     async fn head(&self) -> Result<Head, StoreError>;
 

@@ -1,5 +1,6 @@
 //! Postgres: several control planes share it.
 
+mod audit;
 mod listen;
 mod roster;
 mod write;
@@ -30,6 +31,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         2,
         "fleet",
         include_str!("../../../migrations/postgres/0002_fleet.sql"),
+    ),
+    (
+        3,
+        "audit",
+        include_str!("../../../migrations/postgres/0003_audit.sql"),
     ),
 ];
 
@@ -215,10 +221,13 @@ impl Store for Postgres {
             let mut transaction = self.writer.begin().await?;
             let (head, trimmed) = write::lock(&mut transaction).await?;
             let since = plan::now_ms().saturating_sub(keep_ms);
+            let forget = sqlx::query(sql::TRIM_AUDIT).bind(since);
+            forget.execute(&mut *transaction).await?;
             let since = sqlx::query_scalar(sql::OLDEST_SINCE).bind(since);
             let since: Option<i64> = since.fetch_one(&mut *transaction).await?;
             let cut = plan::cut(head.revision, since, keep_revisions);
             if cut <= trimmed {
+                transaction.commit().await?;
                 return Ok(0);
             }
             for statement in [sql::TRIM_CHANGES, sql::TRIM_LOG, sql::TRIMMED] {

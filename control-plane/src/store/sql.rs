@@ -47,6 +47,9 @@ pub(super) const OLDEST_SINCE: &str = "select min(revision) from revision_log wh
 /// Forgets revisions up to $1.
 pub(super) const TRIM_LOG: &str = "delete from revision_log where revision <= $1";
 
+/// Forgets who asked for what before $1, in Unix milliseconds.
+pub(super) const TRIM_AUDIT: &str = "delete from audit where at < $1";
+
 /// Forgets changes up to $1.
 pub(super) const TRIM_CHANGES: &str = "delete from change where revision <= $1";
 

@@ -4,6 +4,7 @@
 //! first: when the file is deleted, reads go on from the file that is still open. Writes are then refused:
 //! SQLite would put them into the file that nobody can find any more.
 
+mod audit;
 mod roster;
 mod write;
 
@@ -40,6 +41,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         2,
         "fleet",
         include_str!("../../../migrations/sqlite/0002_fleet.sql"),
+    ),
+    (
+        3,
+        "audit",
+        include_str!("../../../migrations/sqlite/0003_audit.sql"),
     ),
 ];
 
@@ -241,11 +247,14 @@ impl Store for Sqlite {
     async fn trim(&self, keep_ms: i64, keep_revisions: u64) -> Result<u64, StoreError> {
         let mut transaction = self.writer.begin_with("begin immediate").await?;
         let (head, trimmed) = head(&mut transaction).await?;
-        let since =
-            sqlx::query_scalar(sql::OLDEST_SINCE).bind(plan::now_ms().saturating_sub(keep_ms));
+        let since = plan::now_ms().saturating_sub(keep_ms);
+        let forget = sqlx::query(sql::TRIM_AUDIT).bind(since);
+        forget.execute(&mut *transaction).await?;
+        let since = sqlx::query_scalar(sql::OLDEST_SINCE).bind(since);
         let since: Option<i64> = since.fetch_one(&mut *transaction).await?;
         let cut = plan::cut(head.revision, since, keep_revisions);
         if cut <= trimmed {
+            transaction.commit().await?;
             return Ok(0);
         }
         for statement in [sql::TRIM_CHANGES, sql::TRIM_LOG, sql::TRIMMED] {

@@ -35,13 +35,19 @@ impl StreamStatus {
         }
     }
 
-    /// For how long nothing has been heard of newer configurations; 0 while a control plane is followed.
-    pub(crate) fn staleness_seconds(&self) -> u64 {
+    /// For how long nothing has been heard of newer configurations, in seconds; none while a control plane is
+    /// followed.
+    pub(crate) fn stale(&self) -> Option<u64> {
         if self.connected.load(Relaxed) {
-            return 0;
+            return None;
         }
         let lost_at = self.lost_at.lock().unwrap_or_else(PoisonError::into_inner);
-        lost_at.elapsed().as_secs()
+        Some(lost_at.elapsed().as_secs())
+    }
+
+    /// The same; 0 while a control plane is followed.
+    pub(crate) fn staleness_seconds(&self) -> u64 {
+        self.stale().unwrap_or(0)
     }
 
     /// Name and value of every counter.

@@ -137,7 +137,10 @@ async fn a_node_is_ready_from_the_first_publish_on() {
     assert!(gateway.status("/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(gateway.status("/readyz").await.starts_with("HTTP/1.1 503"));
     gateway.apply(&[]);
-    assert!(gateway.status("/readyz").await.starts_with("HTTP/1.1 200"));
+    let answer = gateway.status("/readyz").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let stale = "ready\nrevision 1; no control plane for ";
+    assert!(body(&answer).starts_with(stale), "{answer}");
     let answer = gateway.status("/config").await;
     let config: Value = serde_json::from_str(body(&answer)).unwrap();
     assert_eq!(config["revision"], 1);

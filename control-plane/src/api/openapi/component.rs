@@ -51,6 +51,7 @@ fn schemas() -> Map<String, Value> {
     schemas.insert("Plan".to_owned(), plan());
     schemas.insert("Bundle".to_owned(), bundle());
     schemas.insert("Revision".to_owned(), revision());
+    schemas.insert("Audited".to_owned(), audited());
     schemas.insert("Node".to_owned(), node());
     schemas
 }
@@ -143,15 +144,42 @@ fn revision() -> Value {
     })
 }
 
+fn audited() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer", "description": "Larger for later ones."},
+            "at_ms": {"type": "integer", "description": "When, in Unix milliseconds."},
+            "author": {"type": "string", "description": "Name of the token."},
+            "action": {"type": "string", "description": "Method and path."},
+            "address": {"type": "string", "description": "Where the request came from."},
+            "request_id": {"type": "string"},
+            "comment": {"type": "string", "description": "From the header `Gatewright-Comment`."},
+            "outcome": {"type": "string", "description": "`committed`, `unchanged`, or the code of the refusal."},
+            "revision": {"type": ["integer", "null"], "description": "The one it made."},
+            "resources": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "What it was about, as `route/orders`; the first hundred.",
+            },
+        },
+    })
+}
+
 fn node() -> Value {
     json!({
         "type": "object",
         "properties": {
             "node_id": {"type": "string"},
+            "control_plane": {"type": "string", "description": "The one that it is connected to."},
             "group": {"type": "string"},
             "version": {"type": "string"},
+            "state": {"enum": ["current", "behind", "stuck"]},
             "applied_revision": {"type": "integer"},
+            "digest": {"type": "string", "description": "Hash of all that it holds."},
+            "connected_since_ms": {"type": "integer", "description": "Unix milliseconds."},
             "connected_seconds": {"type": "integer"},
+            "facts": {"type": "object", "description": "How its targets and services fare; only of one node."},
             "rejects": {
                 "type": "array",
                 "description": "What it refused, and why.",
@@ -186,7 +214,7 @@ fn parameters() -> Value {
         "before": query("before", &json!({"type": "integer"}), "`next` of the page before."),
         "after": query("after", &text, "`next` of the page before."),
         "label": query("label", &list, labels),
-        "wait": query("wait", &text, "Answer once every connected node has applied it: `5s`, up to `60s`."),
+        "wait": query("wait", &text, "Answer once every connected node of the fleet has applied it: `5s`, up to `60s`."),
         "dry_run": query("dry_run", &switch, "Only say what would change."),
         "prune": query("prune", &switch, "Delete what is not given; with `label`, only among these."),
         "kind": query("kind", &list, "Only resources of this kind. Repeat it for several."),

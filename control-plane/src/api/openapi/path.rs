@@ -175,12 +175,30 @@ fn history() -> Paths {
     let diff = diff
         .answers(200, &changes)
         .fails(&["BadRequest", "NotFound", "Trimmed"]);
+    let audit = Operation::new(
+        "list_audit",
+        "history",
+        "Who asked for which change, from where, and what came of it; newest first",
+    )
+    .takes(&["limit", "before"])
+    .answers(200, &page_of(&schema("Audited")))
+    .fails(&["BadRequest"]);
+    let mut audit = audit.done();
+    if let Some(parameters) = audit["parameters"].as_array_mut() {
+        parameters.push(json!({
+            "name": "resource",
+            "in": "query",
+            "schema": {"type": "string"},
+            "description": "Only what was asked of this resource, as `route/orders`.",
+        }));
+    }
     let number = |name: &str, place: &str, required: bool| json!([{"name": name, "in": place, "required": required, "schema": {"type": "integer", "minimum": 0}}]);
     let (mut show, mut diff) = (show.done(), diff.done());
     show["parameters"] = number("revision", "path", true);
     let (from, to) = (number("from", "query", true), number("to", "query", false));
     diff["parameters"] = json!([from[0], to[0]]);
     vec![
+        ("/v1/audit".to_owned(), json!({"get": audit})),
         ("/v1/revisions".to_owned(), json!({"get": list.done()})),
         ("/v1/revisions/{revision}".to_owned(), json!({"get": show})),
         ("/v1/revisions/diff".to_owned(), json!({"get": diff})),
@@ -189,13 +207,17 @@ fn history() -> Paths {
 
 fn nodes() -> Paths {
     let node = schema("Node");
-    let list = Operation::new("list_nodes", "nodes", "Connected nodes")
+    let list = Operation::new("list_nodes", "nodes", "Connected nodes of the fleet")
         .takes(&["limit", "after"])
         .answers(200, &page_of(&node));
-    let show = Operation::new("get_node", "nodes", "A connected node")
-        .takes(&["name"])
-        .answers(200, &node)
-        .fails(&["NotFound"]);
+    let show = Operation::new(
+        "get_node",
+        "nodes",
+        "A connected node, with how its targets and services fare",
+    )
+    .takes(&["name"])
+    .answers(200, &node)
+    .fails(&["NotFound"]);
     let chain = Operation::new(
         "get_route_chain",
         "routes",

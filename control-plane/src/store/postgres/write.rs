@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgPool, Postgres as Backend};
 
 use super::{
     super::{
-        Authorship, Change, Edit, Head, StoreError, Transaction,
+        Authorship, Change, Edit, Head, StoreError, Transaction, audit,
         document::{self, HeadRow, signed},
         open::bounded,
         plan::{self, Current, Write},
@@ -83,6 +83,8 @@ impl Pending {
             return Ok((self.head.revision, Vec::new()));
         }
         log(&mut self.transaction, next, &writes, &by).await?;
+        let entry = audit::committed(next, &writes, &by);
+        super::audit::add(&mut self.transaction, &entry).await?;
         record(&mut self.transaction, next, &writes).await?;
         replace(&mut self.transaction, next, &writes).await?;
         let advance = sqlx::query(sql::ADVANCE).bind(signed(next));

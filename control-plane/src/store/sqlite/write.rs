@@ -8,7 +8,7 @@ use sqlx::{Sqlite as Backend, SqliteConnection, SqlitePool};
 use tokio::sync::Notify;
 
 use super::super::{
-    Authorship, Change, Edit, Head, StoreError, Transaction,
+    Authorship, Change, Edit, Head, StoreError, Transaction, audit,
     document::signed,
     plan::{self, Current, Write},
     sql,
@@ -58,6 +58,8 @@ impl Transaction for Pending {
             return Ok((self.head.revision, Vec::new()));
         }
         log(&mut self.transaction, next, &writes, &by).await?;
+        let entry = audit::committed(next, &writes, &by);
+        super::audit::add(&mut self.transaction, &entry).await?;
         for (position, write) in (0_i32..).zip(&writes) {
             record(&mut self.transaction, position, write).await?;
             replace(&mut self.transaction, write).await?;

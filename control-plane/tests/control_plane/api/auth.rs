@@ -70,6 +70,8 @@ async fn requests_are_counted_by_template_and_status() {
         "gatewright_revision 1",
         "gatewright_resources{kind=\"route\"} 1",
         "gatewright_nodes 0",
+        "gatewright_discovery_snapshots_total 0",
+        "gatewright_discovery_acknowledge_duration_seconds_count 0",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }

@@ -1,6 +1,7 @@
 //! The admin API, called in process.
 
 mod apply;
+mod audit;
 mod auth;
 mod chain;
 mod concurrent;

@@ -6,3 +6,4 @@ mod plane;
 mod refusals;
 mod resume;
 mod sessions;
+mod tls;

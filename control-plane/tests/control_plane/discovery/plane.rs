@@ -23,7 +23,7 @@ use gatewright_proto::{
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::{Status, Streaming};
+use tonic::{Status, Streaming, transport::ServerTlsConfig};
 
 use crate::store::database::commit;
 
@@ -45,13 +45,21 @@ impl Plane {
     }
 
     pub(super) async fn start_with(store: &Arc<dyn Store>, limits: Limits) -> Self {
+        Self::start_secured(store, limits, None).await
+    }
+
+    pub(super) async fn start_secured(
+        store: &Arc<dyn Store>,
+        limits: Limits,
+        tls: Option<ServerTlsConfig>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let discovery = Discovery {
             options: Options {
                 control_plane_id: address.to_string(),
                 goaway_spread: Duration::from_millis(50),
-                tls: None,
+                tls,
             },
             limits,
             catalog: Catalog::load(Arc::clone(store)).await.unwrap(),

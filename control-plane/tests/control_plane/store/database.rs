@@ -134,6 +134,7 @@ pub(crate) async fn commit(store: &dyn Store, edits: Vec<Edit>) -> (u64, usize) 
     let by = Authorship {
         author: "tester".to_owned(),
         comment: "a test".to_owned(),
+        ..Authorship::default()
     };
     let (revision, changes) = transaction.commit(edits, by).await.unwrap();
     (revision, changes.len())
