@@ -7,6 +7,7 @@
 //! decided by `gatewright_engine::health`.
 
 mod checks;
+mod ejecting;
 mod group;
 mod keeper;
 mod plan;

@@ -13,19 +13,14 @@ use arc_swap::ArcSwapOption;
 use gatewright_engine::health::{
     HealthSpec,
     check::{Judge, Verdict},
-    ejection::Share,
-    outlier::{Detector, OutlierDetection, Sign},
+    outlier::OutlierDetection,
 };
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
 };
 
-use super::{
-    Condition, Health, Prober, Way, checks, keeper,
-    plan::Plan,
-    standing::{Ejection, Trial},
-};
+use super::{Condition, Health, Prober, Way, checks, keeper, plan::Plan};
 use crate::{
     telemetry::HealthMetrics,
     upstream::{Address, LiveUpstream},
@@ -91,16 +86,6 @@ impl Targets<'_> {
     pub(super) fn find(&self, health: &Health) -> Option<&Arc<Address>> {
         let mut all = self.addresses.iter();
         all.find(|it| ptr::eq(&it.state.health, health))
-    }
-
-    fn share(&self) -> Share {
-        let hosts = || self.addresses.iter().filter(|it| it.weight > 0);
-        let is_ejected = |it: &&Arc<Address>| it.state.health.standing().ejection.is_some();
-        Share {
-            hosts: hosts().count(),
-            ejected: hosts().filter(is_ejected).count(),
-            usable: hosts().filter(|it| it.state.health.usable()).count(),
-        }
     }
 }
 
@@ -189,99 +174,10 @@ impl Group {
         }
     }
 
-    /// A request has failed.
-    pub(super) fn failed(self: &Arc<Self>, health: &Health, sign: Sign, now: Instant) {
-        let outlier = self.outlier.load();
-        let Some(outlier) = &*outlier else { return };
+    /// A point in time, in milliseconds since the upstream is known.
+    pub(super) fn milliseconds(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.origin).as_millis();
-        let now_ms = u64::try_from(since).unwrap_or(u64::MAX);
-        if let Some(detector) = health.streaks.count(sign, &outlier.limits, now_ms)
-            && health.usable()
-            && let Some(targets) = self.targets()
-        {
-            self.eject(&targets, health, (detector, now));
-            drop(targets);
-            self.rouse();
-        }
-    }
-
-    /// The one request that finds out how an ejected target is, is over.
-    pub(super) fn tried(self: &Arc<Self>, health: &Health, sign: Option<Sign>, now: Instant) {
-        let Some(targets) = self.targets() else {
-            return;
-        };
-        let trial = health.standing().ejection.map(|it| it.trial);
-        if trial != Some(Trial::Taken) {
-            // One of those that were on their way when it was ejected.
-            return;
-        }
-        match sign {
-            Some(Sign::Success) => self.readmit(&targets, health, now),
-            Some(_) => self.eject(&targets, health, (Detector::Probe, now)),
-            None => {
-                health.change(|standing| {
-                    if let Some(ejection) = &mut standing.ejection {
-                        ejection.trial = Trial::Open;
-                    }
-                });
-            }
-        }
-        drop(targets);
-        self.rouse();
-    }
-
-    /// Leaves a target out, if it can be spared.
-    pub(super) fn eject(
-        &self,
-        targets: &Targets<'_>,
-        health: &Health,
-        (detector, now): (Detector, Instant),
-    ) {
-        let Some(outlier) = self.outlier.load_full() else {
-            return;
-        };
-        let Some(address) = targets.find(health) else {
-            return;
-        };
-        let tried = detector == Detector::Probe;
-        if health.standing().ejection.is_some() != tried {
-            return;
-        }
-        health.forget();
-        if !tried && !outlier.terms.allow(targets.share()) {
-            self.metrics.spared();
-            tracing::debug!(upstream = %targets.upstream, target_name = %address.target, address = %address.socket,
-                detector = detector.as_str(), "a target fails, but cannot be spared");
-            return;
-        }
-        let mut long = std::time::Duration::ZERO;
-        health.change(|standing| {
-            long = standing.record.eject(now, &outlier.terms, rand::random());
-            standing.ejection = Some(Ejection {
-                detector,
-                until: now + long,
-                trial: Trial::No,
-            });
-        });
-        self.metrics.ejected(detector);
-        tracing::warn!(upstream = %targets.upstream, target_name = %address.target, address = %address.socket,
-            detector = detector.as_str(), seconds = long.as_secs_f64(), "ejected a target");
-    }
-
-    /// Ends an ejection.
-    pub(super) fn readmit(&self, targets: &Targets<'_>, health: &Health, now: Instant) {
-        if health.standing().ejection.is_none() {
-            return;
-        }
-        health.forget();
-        health.change(|standing| {
-            standing.ejection = None;
-            standing.record.readmit(now);
-        });
-        if let Some(address) = targets.find(health) {
-            tracing::info!(upstream = %targets.upstream, target_name = %address.target, address = %address.socket,
-                "a target is back");
-        }
+        u64::try_from(since).unwrap_or(u64::MAX)
     }
 
     /// How its targets are found to be failing.
@@ -319,7 +215,7 @@ impl Group {
     }
 
     /// Sees to it that ejections end and rates are looked at.
-    fn rouse(self: &Arc<Self>) {
+    pub(super) fn rouse(self: &Arc<Self>) {
         let Some((control, _)) = self.control.get() else {
             return;
         };

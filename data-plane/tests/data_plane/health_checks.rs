@@ -1,85 +1,23 @@
 //! Targets are asked whether they are healthy.
 
+mod grpc;
+mod target;
+mod tls;
+
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicI32, AtomicU64, Ordering},
-    },
+    sync::atomic::Ordering,
 };
 
-use bytes::Bytes;
 use gatewright_proto::Kind;
-use http::{HeaderMap, HeaderValue, Response};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::{
     gateway::{Gateway, body, eventually, status},
-    upstream::{read_request, scripted},
+    upstream::scripted,
 };
-
-/// A target that says at `/healthz` what it is told to say, and its name elsewhere.
-#[derive(Clone)]
-struct Target {
-    address: SocketAddr,
-    says: Arc<Mutex<Vec<String>>>,
-    checks: Arc<AtomicU64>,
-    connections: Arc<AtomicU64>,
-    last: Arc<Mutex<String>>,
-}
-
-impl Target {
-    /// One that says these in turn, as `200 body`; nothing is no answer.
-    fn start(name: &'static str, says: &[&str]) -> Self {
-        let mut target = Self {
-            address: SocketAddr::from(([0, 0, 0, 0], 0)),
-            says: Arc::default(),
-            checks: Arc::default(),
-            connections: Arc::default(),
-            last: Arc::default(),
-        };
-        target.say(says);
-        let its = target.clone();
-        target.address = scripted(move |mut socket| {
-            its.connections.fetch_add(1, Ordering::Relaxed);
-            while let Some(request) = read_request(&mut socket) {
-                let request = String::from_utf8_lossy(&request).into_owned();
-                let answer = match request.contains("/healthz") {
-                    true => its.check(request),
-                    false => format!("200 {name}"),
-                };
-                let Some((status, body)) = answer.split_once(' ') else {
-                    continue;
-                };
-                let length = body.len();
-                let answer =
-                    format!("HTTP/1.1 {status} S\r\nContent-Length: {length}\r\n\r\n{body}");
-                if socket.write_all(answer.as_bytes()).is_err() {
-                    return;
-                }
-            }
-        });
-        target
-    }
-
-    fn say(&self, says: &[&str]) {
-        *self.says.lock().unwrap() = says.iter().map(ToString::to_string).collect();
-    }
-
-    fn check(&self, request: String) -> String {
-        *self.last.lock().unwrap() = request;
-        let says = self.says.lock().unwrap();
-        let number = self.checks.fetch_add(1, Ordering::Relaxed);
-        let place = usize::try_from(number).unwrap() % says.len();
-        says[place].clone()
-    }
-
-    fn checks(&self) -> u64 {
-        self.checks.load(Ordering::Relaxed)
-    }
-}
+use target::Target;
 
 fn pool(health_check: &Value, targets: &[(&str, SocketAddr)]) -> Vec<(Kind, Value)> {
     let mut resources = vec![
@@ -270,9 +208,9 @@ async fn checks_do_not_multiply_with_routes_and_share_a_connection() {
 async fn a_connection_is_enough_where_no_more_is_asked_for() {
     let a = Target::start("a", &["200 ok"]);
     let pong = scripted(|mut socket| {
-        let _ = std::io::Read::read(&mut socket, &mut [0; 16]);
+        let _ = socket.read(&mut [0; 16]);
         let _ = socket.write_all(b"-ERR no\r\n+PONG\r\n");
-        let _ = std::io::Read::read(&mut socket, &mut [0; 16]);
+        let _ = socket.read(&mut [0; 16]);
     });
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = dead.local_addr().unwrap();
@@ -298,62 +236,6 @@ async fn a_connection_is_enough_where_no_more_is_asked_for() {
     })
     .await;
     assert!(is_healthy(&gateway, "pong").await);
-}
-
-/// A health service whose status can be set; it knows the service `orders` only.
-async fn grpc(status: Arc<AtomicI32>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            let status = Arc::clone(&status);
-            tokio::spawn(async move {
-                let mut frames = h2::server::handshake(socket).await.unwrap();
-                while let Some(Ok((mut request, mut respond))) = frames.accept().await {
-                    let mut question = Vec::new();
-                    while let Some(data) = request.body_mut().data().await {
-                        question.extend_from_slice(&data.unwrap());
-                    }
-                    let known = request.uri().path() == "/grpc.health.v1.Health/Check"
-                        && question == b"\0\0\0\0\x08\x0a\x06orders";
-                    let mut stream = respond.send_response(Response::new(()), false).unwrap();
-                    let mut trailers = HeaderMap::new();
-                    if known {
-                        let status = u8::try_from(status.load(Ordering::Relaxed)).unwrap();
-                        let message = Bytes::from(vec![0, 0, 0, 0, 2, 8, status]);
-                        stream.send_data(message, false).unwrap();
-                        trailers.insert("grpc-status", HeaderValue::from_static("0"));
-                    } else {
-                        trailers.insert("grpc-status", HeaderValue::from_static("5"));
-                    }
-                    stream.send_trailers(trailers).unwrap();
-                }
-            });
-        }
-    });
-    address
-}
-
-#[tokio::test]
-async fn a_grpc_service_says_whether_it_is_serving() {
-    let serving = Arc::new(AtomicI32::new(1));
-    let address = grpc(Arc::clone(&serving)).await;
-    let mut gateway = Gateway::start().await;
-    let check = |service: &str| {
-        let grpc = json!({"service": service});
-        let check = json!({"grpc": grpc, "interval_ms": 100, "no_traffic_interval_ms": 100});
-        pool(&check, &[("a", address)])
-    };
-    gateway.apply(&check("orders"));
-    eventually("it is serving", async || is_healthy(&gateway, "a").await).await;
-    serving.store(2, Ordering::Relaxed);
-    let reason = async |reason: &str| gateway.targets().await["a"]["reason"] == reason;
-    eventually("it is not", async || reason("NOT_SERVING").await).await;
-    serving.store(1, Ordering::Relaxed);
-    eventually("it is serving", async || is_healthy(&gateway, "a").await).await;
-    gateway.apply(&check("others"));
-    let told = async || gateway.targets().await["a"]["reason"] == "gRPC status 5";
-    eventually("nobody knows it", told).await;
 }
 
 #[tokio::test]

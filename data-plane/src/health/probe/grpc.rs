@@ -104,10 +104,11 @@ async fn read(head: HeaderMap, mut body: Body) -> Result<(Bytes, HeaderMap), Str
 }
 
 fn judge(message: &[u8], trailers: &HeaderMap) -> Answer {
-    let status = trailers.get("grpc-status").map(HeaderValue::as_bytes);
-    if status != Some(b"0") {
-        let status = String::from_utf8_lossy(status.unwrap_or(b"missing"));
-        return Answer::unfit(format!("gRPC status {status}"));
+    let status = trailers.get("grpc-status").and_then(|it| it.to_str().ok());
+    match status.map(str::parse::<u32>) {
+        Some(Ok(0)) => {}
+        Some(Ok(status)) => return Answer::unfit(format!("gRPC status {status}")),
+        _ => return Answer::unfit("no gRPC status"),
     }
     let reply = message.get(PREFIX_BYTES..).unwrap_or_default();
     match Reply::decode(reply) {
