@@ -92,6 +92,14 @@ fn attributes(field: &FieldDescriptor) -> Vec<String> {
     if field.full_name() == format!("{PACKAGE}.Plugin.settings") {
         list.push("#[serde(with = \"crate::json::embedded\")]".to_owned());
         list.push("#[schemars(with = \"crate::json::Settings\")]".to_owned());
+    } else if let Kind::Enum(kind) = field.kind()
+        && field.is_list()
+    {
+        let name = kind.name();
+        list.push(format!(
+            "#[serde(with = \"crate::json::Enumerations::<{name}>\")]"
+        ));
+        list.push(format!("#[schemars(with = \"Vec<{name}>\")]"));
     } else if let Kind::Enum(kind) = field.kind() {
         let name = kind.name();
         list.push(format!(

@@ -12,7 +12,6 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A body on its way, of a request or a response. Trailers are its last frame.
 #[derive(Default)]
@@ -137,51 +136,5 @@ impl http_body::Body for Metered {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A body that must have ended by a certain time.
-pub(crate) struct Timed {
-    stream: Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>,
-    deadline: Pin<Box<Sleep>>,
-}
-
-impl Timed {
-    /// Until then. What has come whole already needs no clock.
-    pub(crate) fn wrap(body: Body, deadline: Instant) -> Body {
-        match body {
-            Body::Stream(stream) => Body::Stream(Box::pin(Self {
-                stream,
-                deadline: Box::pin(sleep_until(deadline)),
-            })),
-            whole => whole,
-        }
-    }
-}
-
-impl http_body::Body for Timed {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        // What is there goes first: a client that is slow to take it is dealt with by its own clock.
-        match self.stream.as_mut().poll_frame(context) {
-            Poll::Ready(frame) => Poll::Ready(frame),
-            Poll::Pending => {
-                let late = self.deadline.as_mut().poll(context);
-                late.map(|()| Some(Err(BodyError::Timeout)))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.stream.size_hint()
     }
 }

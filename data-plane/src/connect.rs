@@ -47,6 +47,9 @@ pub enum SendError {
     /// No byte came or went for longer than the service allows.
     #[error("the target did not answer in time")]
     IdleTimeout,
+    /// No response head within the time of one attempt.
+    #[error("the target did not answer within {0:?}")]
+    AttemptTimeout(Duration),
     /// The client's body failed while it was being sent.
     #[error("the request body failed")]
     RequestBody(#[source] crate::body::BodyError),

@@ -1,9 +1,16 @@
-//! The stages *pick* and *forward*: a target, the request as it is to be for it, another target where that
-//! is safe.
+//! The stages *pick* and *forward*: a target, the request as it is to be for it, and further attempts where
+//! the policy asks for them.
 
+mod again;
 pub(crate) mod attempt;
+mod bounded;
+mod call;
 mod failure;
+mod limit;
 mod outgoing;
+mod race;
+mod replay;
+mod timed;
 mod timers;
 
 use std::{
@@ -13,13 +20,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatewright_engine::{Rejection, RequestContext, Service, outcome::End};
+use gatewright_engine::{Rejection, RequestContext, Service, outcome::End, retry::Stop};
 use gatewright_proto::v1::Protocol as Spoken;
 use http::{HeaderValue, Response, StatusCode, Version, header, uri::PathAndQuery};
-use smallvec::SmallVec;
 
 use crate::{
-    body::{Body, Timed},
+    body::Body,
     connect::{Origin, SendError},
     exchange::{Interim, Protocol},
     guard,
@@ -27,16 +33,17 @@ use crate::{
     proxy::{Matching, Outcome, add_via, strip_response},
     published::LiveService,
     telemetry::{Record, Stage},
-    upstream::{Address, Pick, affinity},
+    upstream::{Address, Pick},
     websocket::Handshake,
 };
-use attempt::{Attempt, Running, end};
-use failure::{failed, no_target, too_late, unseen};
+use attempt::{Running, Tried};
+use bounded::Bounded;
+use call::Call;
+use failure::{no_target, too_late};
+use limit::Limit;
 use outgoing::outgoing;
+use timed::Timed;
 pub(crate) use timers::Timers;
-
-/// Targets that one request is sent to, at most.
-const MAX_ATTEMPTS: usize = 3;
 
 /// Sends requests to targets, over the connections of one worker.
 #[derive(Debug)]
@@ -61,14 +68,11 @@ pub(crate) struct Forward<'a> {
     pub(crate) body: &'a mut Body,
 }
 
-/// What stays the same in all attempts of one request.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    context: &'a RequestContext,
-    service: &'a Service,
-    live: &'a LiveService,
-    /// When the request came here.
-    began: Instant,
+/// What changes with each attempt of one request.
+struct Work<'w, 'a> {
+    outgoing: &'w mut Outgoing,
+    running: &'w mut Running<'a>,
+    record: &'w mut Record,
 }
 
 impl Forwarder {
@@ -85,118 +89,121 @@ impl Forwarder {
         if let Some(facts) = record.facts() {
             facts.service = Some(Arc::clone(&live.metrics));
         }
-        let of_route = context.route.request_timeout_ms;
-        let timeout_ms = of_route.unwrap_or(service.request_timeout_ms);
-        let timeout = (timeout_ms > 0).then(|| Duration::from_millis(u64::from(timeout_ms)));
-        let began = Instant::now();
-        let deadline = timeout.map(|timeout| began + timeout);
-        let permit = guard::enter(context, live, began)?;
+        let since = Instant::now();
+        let permit = guard::enter(context, live, since)?;
+        let plan = call::plan(context, service, (&mut *forward.body, since))?;
+        let idle = forward
+            .upgrade
+            .is_some()
+            .then_some(call::idle(context, service));
         let (mut outgoing, handshake, rest) = outgoing(context, forward)?;
         let mut running = Running::new();
         let received = {
-            let call = Call {
-                context,
-                service,
-                live,
-                began,
-            };
+            let call = Call::new(context, (service, live), &plan);
             // Pinned here: what takes a future by value makes room for it twice, on every connection.
-            let attempts = pin!(self.attempts(&call, &mut outgoing, &mut running, record));
-            match timeout {
-                None => attempts.await,
-                Some(timeout) => {
-                    let within = self.timers.within(timeout, attempts).await;
-                    within.unwrap_or_else(|| Err(too_late(timeout_ms)))
-                }
+            let mut work = Work {
+                outgoing: &mut outgoing,
+                running: &mut running,
+                record: &mut *record,
+            };
+            let attempts = pin!(self.attempts(&call, &mut work));
+            if plan.is_none() {
+                attempts.await
+            } else {
+                let within = self.timers.within(&plan, attempts).await;
+                within.unwrap_or_else(|| Err(too_late(&plan)))
             }
         };
         for late in running {
-            late.finish(End::Timeout, Instant::now());
+            let number = late.number;
+            record.attempted(number, late.finish(End::Timeout, Instant::now()).0);
         }
-        guard::finish(
-            permit,
-            (context, live),
-            (&received, service.protocol),
-            began,
-            record,
-        );
+        let told = (&received, service.protocol);
+        guard::finish(permit, (context, live), told, since, record);
         // Plugins that look at the response may look at the request once more.
         context.headers = std::mem::take(outgoing.request.headers_mut());
         if received.is_err() {
-            *rest = std::mem::take(outgoing.request.body_mut());
+            *rest = plan.rest().unwrap_or_default();
         }
-        let received = received?;
+        let mut received = received?;
         record.note(|line| line.upstream_status = Some(received.response.status().as_u16()));
-        answered(received, &handshake, service.protocol, deadline)
+        if let Some(tunnel) = received.tunnel.take() {
+            let by = plan.by.map(Into::into);
+            received.tunnel = Some(Bounded::wrap(tunnel, by, idle.flatten()));
+        }
+        let (mut response, tunnel) = answered(received, &handshake, service.protocol)?;
+        // A tunnel has left the time of a request behind.
+        if tunnel.is_none() && matches!(response.body(), Body::Stream(_)) {
+            response = response.map(|body| Timed::wrap(body, plan));
+        }
+        Ok((response, tunnel))
     }
 
-    /// Sends to one target after the other, where nobody can have seen the request.
+    /// Sends, and sends again where that is to be.
     async fn attempts<'a>(
         &self,
         call: &Call<'a>,
-        outgoing: &mut Outgoing,
-        running: &mut Running<'a>,
-        record: &mut Record,
+        work: &mut Work<'_, 'a>,
     ) -> Result<Received, Rejection> {
-        let Call {
-            context,
-            service,
-            live,
-            ..
-        } = *call;
-        let empty = matches!(outgoing.request.body(), Body::Empty);
-        let again = (empty, empty && context.method.is_idempotent());
-        let mut tried: SmallVec<[SocketAddr; MAX_ATTEMPTS]> = SmallVec::new();
-        let mut last: Option<SendError> = None;
-        let mut once_more = None;
-        let affinity = affinity(context, &live.upstream);
-        for _ in 0..MAX_ATTEMPTS {
-            let pick = Pick {
-                worker: self.worker,
-                tried: &tried,
-                affinity: &affinity,
-                patience: outgoing.connect_timeout,
-            };
-            let picked = live.upstream.pick(&pick).await;
-            // The only target there is may have closed a connection that had been idle.
-            let Some(address) = picked.or_else(|| once_more.take()) else {
-                break;
-            };
-            // The first attempt begins with the stage: a name that is not resolved yet is rare.
-            let first = tried.is_empty().then_some(call.began);
-            let began = first.unwrap_or_else(Instant::now);
-            tried.push(address.socket);
-            record.forwarding(began);
-            record.note(|line| line.target = Some(address.socket));
-            if !context.route.preserve_host {
-                let host = address.authority(service.tls.is_some());
-                outgoing.request.headers_mut().insert(header::HOST, host);
-            }
-            running.push(Attempt::begin(live, Arc::clone(&address), began));
-            let sent = self.send((service, live), &address, outgoing).await;
-            let now = Instant::now();
-            let over = running.pop();
-            let ended = over.map(|attempt| attempt.finish(end(&sent, service.protocol), now));
-            let error = match sent {
-                Ok(mut received) => {
-                    record.answered(now);
-                    if let (Some(facts), Some((_, busy))) = (record.facts(), ended) {
-                        facts.busy = busy;
-                    }
-                    affinity.respond(&address, received.response.headers_mut());
-                    return Ok(received);
-                }
-                Err(error) => error,
-            };
-            tracing::debug!(%error, target = %address.socket, "a target did not answer");
-            if !unseen(&error, again) {
-                return Err(failed(&error));
-            }
-            record.reach(Stage::Pick);
-            once_more = matches!(error, SendError::Closed { .. }).then_some(address);
-            last = Some(error);
+        if let Some(hedge) = call.hedge.filter(|_| work.outgoing.upgrade.is_none()) {
+            return Box::pin(self.race((call, hedge), work)).await;
         }
-        Err(last.map_or_else(no_target, |error| failed(&error)))
+        let picked = self.pick(call, &[]).await;
+        let address = picked.ok_or_else(no_target)?;
+        // The first attempt begins with the stage: a name that is not resolved yet is rare.
+        let since = call.limit.since;
+        work.record.forwarding(since, address.socket, None);
+        call.begin((&address, 0, since), work.outgoing, work.running);
+        let first = self.attempt(call, &address, work).await;
+        if call.is_settled(&first) {
+            return call.settle((first, &address), Stop::Settled, 1, work.record);
+        }
+        // Rare, and kept out of the way: the future of each request is as large as its largest part.
+        Box::pin(self.again(call, (first, address), work)).await
+    }
+
+    /// A target other than these.
+    async fn pick(&self, call: &Call<'_>, tried: &[SocketAddr]) -> Option<Arc<Address>> {
+        let pick = Pick {
+            worker: self.worker,
+            tried,
+            affinity: &call.affinity,
+            patience: call.patience(),
+        };
+        call.live.upstream.pick(&pick).await
+    }
+
+    /// One attempt, which has begun, to its end.
+    async fn attempt<'a>(
+        &self,
+        call: &Call<'a>,
+        address: &Address,
+        work: &mut Work<'_, 'a>,
+    ) -> Tried {
+        let limit = call.limit_of_try(work.running);
+        let sent = self.send_within(call, limit, address, work.outgoing).await;
+        Tried::of(sent, work.running.pop(), call.service.protocol, work.record)
+    }
+
+    async fn send_within(
+        &self,
+        call: &Call<'_>,
+        limit: Option<(Duration, Limit)>,
+        address: &Address,
+        outgoing: &mut Outgoing,
+    ) -> Result<Received, SendError> {
+        let sending = pin!(self.send((call.service, call.live), address, outgoing));
+        let sent = match limit {
+            None => sending.await,
+            Some((time, limit)) => {
+                let within = self.timers.within(&limit, sending).await;
+                within.unwrap_or(Err(SendError::AttemptTimeout(time)))
+            }
+        };
+        if let Err(error) = &sent {
+            tracing::debug!(%error, target = %address.socket, "a target did not answer");
+        }
+        sent
     }
 
     async fn send(
@@ -226,9 +233,8 @@ fn answered(
     received: Received,
     handshake: &Handshake,
     spoken: Spoken,
-    deadline: Option<Instant>,
 ) -> Result<Outcome, Rejection> {
-    let (mut parts, mut body) = received.response.into_parts();
+    let (mut parts, body) = received.response.into_parts();
     handshake.finish(&mut parts, received.tunnel.is_some())?;
     let headers = &mut parts.headers;
     let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
@@ -245,9 +251,5 @@ fn answered(
             Spoken::Http2 => Version::HTTP_2,
         },
     );
-    // A tunnel has left the time of a request behind.
-    if let Some(deadline) = deadline.filter(|_| received.tunnel.is_none()) {
-        body = Timed::wrap(body, deadline.into());
-    }
     Ok((Response::from_parts(parts, body), received.tunnel))
 }

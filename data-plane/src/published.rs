@@ -9,7 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use gatewright_engine::{
-    Action, Route, Service, Snapshot, guard::Guard, live::Live, outcome::Outcome,
+    Action, Route, Service, Snapshot, guard::Guard, live::Live, outcome::Outcome, retry::Retrying,
 };
 use serde::Serialize;
 
@@ -43,6 +43,8 @@ pub struct LiveService {
     pub guard: Arc<Guard>,
     /// The name to send and check in TLS; none is the target's host.
     pub server_name: Option<Arc<str>>,
+    /// Its retries under way.
+    pub retrying: Arc<Retrying>,
 }
 
 impl LiveService {
@@ -187,7 +189,9 @@ impl Publisher {
             .tls
             .as_ref()
             .and_then(|tls| tls.server_name.as_deref());
+        let retrying = present.map(|it| Arc::clone(&it.retrying));
         LiveService {
+            retrying: retrying.unwrap_or_default(),
             upstream,
             metrics,
             guard: Arc::clone(&service.guard),

@@ -119,6 +119,13 @@ impl LiveUpstream {
         }
     }
 
+    /// Requests in flight to all of its targets.
+    pub(crate) fn in_flight(&self) -> u64 {
+        let addresses = self.addresses.load();
+        let counts = addresses.iter().map(|it| it.state.in_flight());
+        counts.map(u64::from).sum()
+    }
+
     fn pick_now(&self, pick: &Pick<'_>) -> Option<Arc<Address>> {
         let addresses = self.addresses.load();
         if let [only] = addresses.as_slice() {

@@ -28,6 +28,31 @@ impl<'de, E: Into<i32> + Deserialize<'de>> Enumeration<E> {
     }
 }
 
+/// A list of them.
+pub(crate) struct Enumerations<E>(PhantomData<E>);
+
+impl<E: TryFrom<i32> + Into<i32> + Serialize> Enumerations<E> {
+    pub(crate) fn serialize<S: Serializer>(values: &[i32], out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(values.iter().map(|value| One::<E>(*value, PhantomData)))
+    }
+}
+
+impl<'de, E: Into<i32> + Deserialize<'de>> Enumerations<E> {
+    pub(crate) fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Vec<i32>, D::Error> {
+        let values = Vec::<E>::deserialize(from)?;
+        Ok(values.into_iter().map(Into::into).collect())
+    }
+}
+
+/// One of a list.
+struct One<E>(i32, PhantomData<E>);
+
+impl<E: TryFrom<i32> + Into<i32> + Serialize> Serialize for One<E> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        Enumeration::<E>::serialize(&self.0, out)
+    }
+}
+
 /// Settings of a plugin: a JSON object, whose schema is the plugin type's.
 #[derive(JsonSchema)]
 pub(crate) struct Settings(#[allow(dead_code)] serde_json::Map<String, serde_json::Value>);

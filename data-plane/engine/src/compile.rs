@@ -13,6 +13,7 @@ mod guard;
 mod health;
 pub(crate) mod pattern;
 mod plugin;
+mod retry;
 mod route;
 mod secret;
 mod service;

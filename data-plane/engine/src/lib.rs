@@ -17,6 +17,7 @@ pub mod path;
 pub mod plugin;
 pub mod reference;
 mod rejection;
+pub mod retry;
 mod route;
 mod set;
 mod snapshot;
@@ -29,6 +30,6 @@ pub use rejection::{Code, Rejection, Side};
 pub use route::{Matched, Miss, Query};
 pub use set::{Held, Refused, ResourceSet};
 pub use snapshot::{
-    Action, Certificate, Consumer, Consumers, Credential, Fixed, Redirect, Route, Service,
-    Snapshot, Target, Tls, Upstream,
+    Action, Certificate, Consumer, Consumers, Credential, Fixed, Overrides, Redirect, Route,
+    Service, Snapshot, Target, Tls, Upstream,
 };

@@ -41,6 +41,21 @@ pub enum End {
     Abandoned,
 }
 
+impl End {
+    /// Its name in logs.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Response { .. } => "response",
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Refused => "refused",
+            Self::Reset { .. } => "reset",
+            Self::Timeout => "timeout",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// gRPC statuses that are the service's failure: Aborted, DataLoss, DeadlineExceeded, Internal,
 /// ResourceExhausted, Unavailable.
 const GRPC_FAILURES: [u32; 6] = [10, 15, 4, 13, 8, 14];

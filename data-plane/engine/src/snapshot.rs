@@ -12,6 +12,7 @@ use crate::{
     guard::{Fallback, Guard, RouteGuard},
     health::HealthSpec,
     plugin::{Chain, Instance},
+    retry::{DeadlineRule, Hedge, RetryPolicy},
     route::Router,
 };
 
@@ -86,6 +87,21 @@ pub struct Route {
     pub guard: Option<Box<RouteGuard>>,
     /// When it is refused where the node is overloaded.
     pub criticality: v1::Criticality,
+    /// What else it has instead of its service's; none for most routes.
+    pub overrides: Option<Box<Overrides>>,
+}
+
+/// What a route has instead of its service's.
+#[derive(Debug)]
+pub struct Overrides {
+    /// When a request is sent again.
+    pub retry: Option<RetryPolicy>,
+    /// When another attempt begins beside the first.
+    pub hedge: Option<Hedge>,
+    /// How clients say how long they wait.
+    pub deadline: Option<DeadlineRule>,
+    /// 0 is none.
+    pub idle_timeout_ms: Option<u32>,
 }
 
 /// What is done with a request. The rarer ones are boxed: there may be 100,000 routes.
@@ -154,6 +170,14 @@ pub struct Service {
     pub guard: Arc<Guard>,
     /// What is answered where it cannot, or fails.
     pub fallback: Option<Arc<Fallback>>,
+    /// 0 is none.
+    pub max_stream_duration_ms: u32,
+    /// When a request is sent again.
+    pub retry: RetryPolicy,
+    /// When another attempt begins beside the first.
+    pub hedge: Option<Hedge>,
+    /// How clients say how long they wait.
+    pub deadline: Option<DeadlineRule>,
 }
 
 /// TLS towards targets. Equal settings share connections.

@@ -3,15 +3,21 @@
 
 use std::{sync::Arc, time::Instant};
 
-use gatewright_engine::outcome::{End, Outcome};
+use gatewright_engine::{
+    Rejection,
+    outcome::{End, Outcome},
+    retry::Stop,
+};
 use gatewright_proto::v1::Protocol as Spoken;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
+use super::failure::failed;
 use crate::{
     connect::SendError,
     http1::client::Received,
     published::LiveService,
+    telemetry::Record,
     upstream::{Address, InFlight},
 };
 
@@ -25,17 +31,26 @@ pub(super) type Running<'a> = SmallVec<[Attempt<'a>; 1]>;
 /// An attempt under way. Dropped without an end, the client went away.
 #[derive(Debug)]
 pub(super) struct Attempt<'a> {
+    /// Its place among the attempts of its request.
+    pub(super) number: usize,
     address: Arc<Address>,
     service: &'a LiveService,
-    began: Instant,
+    pub(super) began: Instant,
     /// The place among the target's requests in flight; it outlives the attempt where there is a response.
     busy: Option<InFlight>,
     told: bool,
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn begin(service: &'a LiveService, address: Arc<Address>, now: Instant) -> Self {
+    /// Begins; the first attempt of a request has number 0.
+    pub(super) fn begin(
+        service: &'a LiveService,
+        address: Arc<Address>,
+        number: usize,
+        now: Instant,
+    ) -> Self {
         Self {
+            number,
             busy: Some(address.begin()),
             address,
             service,
@@ -73,15 +88,70 @@ impl Drop for Attempt<'_> {
     }
 }
 
+/// An attempt that is over.
+pub(super) struct Tried {
+    pub(super) sent: Result<Received, SendError>,
+    pub(super) end: End,
+    /// When it was over.
+    now: Instant,
+    /// Its number, from 0.
+    pub(super) number: usize,
+    busy: Option<InFlight>,
+}
+
+impl Tried {
+    /// Tells of the attempt, and keeps what came of it.
+    pub(super) fn of(
+        sent: Result<Received, SendError>,
+        attempt: Option<Attempt<'_>>,
+        spoken: Spoken,
+        record: &mut Record,
+    ) -> Self {
+        let (end, now) = (end(&sent, spoken), Instant::now());
+        let number = attempt.as_ref().map_or(0, |it| it.number);
+        let busy = attempt.and_then(|attempt| {
+            let (outcome, busy) = attempt.finish(end, now);
+            record.attempted(number, outcome);
+            busy
+        });
+        Self {
+            sent,
+            end,
+            now,
+            number,
+            busy,
+        }
+    }
+
+    /// The response's fields, where there is one.
+    pub(super) fn headers(&self) -> Option<&HeaderMap> {
+        let received = self.sent.as_ref().ok()?;
+        Some(received.response.headers())
+    }
+
+    /// It is what the client gets, since there is no other attempt for this reason.
+    pub(super) fn settle(self, stop: Stop, record: &mut Record) -> Result<Received, Rejection> {
+        if let Some(why) = stop.as_str() {
+            record.note(|line| line.not_retried = Some(why));
+        }
+        let received = self.sent.map_err(|error| failed(&error))?;
+        record.answered(self.now);
+        if let Some(facts) = record.facts() {
+            facts.busy = self.busy;
+        }
+        Ok(received)
+    }
+}
+
 /// How an attempt ended.
-pub(super) fn end(sent: &Result<Received, SendError>, spoken: Spoken) -> End {
+fn end(sent: &Result<Received, SendError>, spoken: Spoken) -> End {
     match sent {
         Ok(received) => response(received, spoken),
         Err(SendError::Connect(_)) => End::Connect,
         Err(SendError::ConnectTimeout(_)) => End::ConnectTimeout,
         Err(SendError::Refused) => End::Refused,
         Err(SendError::Closed { .. } | SendError::Malformed(_)) => End::Reset { sent: true },
-        Err(SendError::IdleTimeout) => End::Timeout,
+        Err(SendError::IdleTimeout | SendError::AttemptTimeout(_)) => End::Timeout,
         Err(SendError::RequestBody(_)) => End::Abandoned,
     }
 }

@@ -2,24 +2,15 @@
 
 use gatewright_engine::{Code, Rejection};
 
+use super::limit::Limit;
 use crate::{body::BodyError, connect::SendError};
 
 pub(super) fn no_target() -> Rejection {
     Rejection::new(Code::NoTarget, "the upstream has no target")
 }
 
-/// Whether nobody can have seen a request, `empty` where it has no body, `safe` where seeing it twice does
-/// no harm either.
-pub(super) const fn unseen(error: &SendError, (empty, safe): (bool, bool)) -> bool {
-    match error {
-        SendError::Connect(_) | SendError::ConnectTimeout(_) => true,
-        SendError::Refused => empty,
-        SendError::Closed { reused } => *reused && safe,
-        _ => false,
-    }
-}
-
-pub(super) fn too_late(timeout_ms: u32) -> Rejection {
+pub(super) fn too_late(limit: &Limit) -> Rejection {
+    let timeout_ms = limit.milliseconds();
     let detail = format!("the upstream did not answer within {timeout_ms} ms");
     Rejection::new(Code::UpstreamTimeout, detail)
 }
@@ -43,6 +34,10 @@ pub(super) fn failed(error: &SendError) -> Rejection {
         SendError::IdleTimeout => Rejection::new(
             Code::UpstreamTimeout,
             "the upstream was silent for too long",
+        ),
+        SendError::AttemptTimeout(time) => Rejection::new(
+            Code::UpstreamTimeout,
+            format!("the upstream did not answer within {} ms", time.as_millis()),
         ),
         SendError::Refused | SendError::Closed { .. } => {
             Rejection::new(Code::BadGateway, "the upstream closed before it answered")

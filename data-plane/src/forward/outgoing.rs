@@ -25,7 +25,9 @@ pub(super) fn outgoing<'a>(
     *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = std::mem::take(&mut context.headers);
     let milliseconds = |ms: u32| Duration::from_millis(u64::from(ms));
-    let idle = service.idle_timeout_ms;
+    let overrides = context.route.overrides.as_deref();
+    let of_route = overrides.and_then(|it| it.idle_timeout_ms);
+    let idle = of_route.unwrap_or(service.idle_timeout_ms);
     let outgoing = Outgoing {
         request,
         upgrade: forward.upgrade,

@@ -5,9 +5,9 @@ use std::{
     pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
     task::Poll,
-    time::Duration,
 };
 
+use super::limit::Limit;
 use crate::http1::deadline::Deadline;
 
 /// Timers kept for the next ones.
@@ -19,20 +19,21 @@ const MAX_IDLE: usize = 1024;
 pub(crate) struct Timers(Mutex<Vec<Deadline>>);
 
 impl Timers {
-    /// Runs a future for at most this long; none where time was up.
+    /// Runs a future within this limit; none where time was up.
     pub(super) async fn within<F: Future>(
         &self,
-        time: Duration,
+        limit: &Limit,
         mut future: Pin<&mut F>,
     ) -> Option<F::Output> {
         let mut deadline = self.idle().pop().unwrap_or_default();
-        deadline.start(time);
         let output = poll_fn(|context| match future.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => deadline.poll(time, context).map(|()| None),
+            Poll::Pending => match limit.at() {
+                Some(at) => deadline.poll_at(at.into(), context).map(|()| None),
+                None => Poll::Pending,
+            },
         })
         .await;
-        deadline.stop();
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
             idle.push(deadline);
@@ -50,7 +51,7 @@ mod tests {
     use std::{
         future::{pending, ready},
         pin::pin,
-        time::Instant,
+        time::{Duration, Instant},
     };
 
     use super::*;
@@ -61,9 +62,15 @@ mod tests {
         let (short, long) = (Duration::from_millis(5), Duration::from_millis(50));
         for time in [long, short, long] {
             let began = Instant::now();
-            assert_eq!(timers.within(time, pin!(pending::<()>())).await, None);
+            let limit = Limit {
+                since: began,
+                body: None,
+                time: Some(time),
+                by: None,
+            };
+            assert_eq!(timers.within(&limit, pin!(pending::<()>())).await, None);
             assert!(began.elapsed() >= time);
-            assert_eq!(timers.within(time, pin!(ready(7))).await, Some(7));
+            assert_eq!(timers.within(&limit, pin!(ready(7))).await, Some(7));
         }
         assert_eq!(timers.idle().len(), 1);
     }

@@ -39,9 +39,14 @@ impl Deadline {
     /// Starts counting where it does not, and is ready when time is up.
     pub(crate) fn poll(&mut self, after: Duration, context: &mut Context<'_>) -> Poll<()> {
         self.start(after);
-        let Some(at) = self.at else {
-            return Poll::Pending;
-        };
+        match self.at {
+            Some(at) => self.poll_at(at, context),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Is ready at this time.
+    pub(crate) fn poll_at(&mut self, at: Instant, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));

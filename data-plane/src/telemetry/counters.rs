@@ -18,7 +18,10 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::histogram::Histogram;
+use super::{
+    histogram::Histogram,
+    retries::{self, RetryCounters},
+};
 use crate::published::Published;
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -55,6 +58,8 @@ pub struct ServiceMetrics {
     /// The service's name.
     pub(crate) service: Arc<str>,
     durations: OnceLock<Box<Durations>>,
+    /// Of attempts after the first.
+    pub(crate) retries: RetryCounters,
 }
 
 #[derive(Debug, Default)]
@@ -64,10 +69,11 @@ struct Durations {
 }
 
 impl ServiceMetrics {
-    pub(crate) const fn new(service: Arc<str>) -> Self {
+    pub(crate) fn new(service: Arc<str>) -> Self {
         Self {
             service,
             durations: OnceLock::new(),
+            retries: RetryCounters::default(),
         }
     }
 
@@ -108,6 +114,7 @@ impl Collector for PublishedCounters {
         for route in published.routes.iter().chain([&self.unmatched]) {
             encode_route(route, &mut requests)?;
         }
+        retries::encode(&published, &mut encoder)?;
         type Pick = fn(&Durations) -> &Histogram;
         let histograms: [(&str, &str, Pick); 2] = [
             (

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Stage, tracer::Finished};
+use super::{Stage, attempts::Sent, tracer::Finished};
 
 /// Exchanges in one message.
 const MAX_BATCH: usize = 256;
@@ -128,20 +128,22 @@ fn spans(finished: &Finished, scope: &InstrumentationScope) -> Vec<SpanData> {
             instrumentation_scope: scope.clone(),
         }
     };
-    let last_forward = marks
-        .iter()
-        .rposition(|(stage, _)| *stage == Stage::Forward);
     let mut all = Vec::with_capacity(marks.len() + 1);
+    let mut attempts = finished.line.attempts.iter().enumerate();
     for (place, (stage, began)) in marks.iter().enumerate() {
         let until = marks.get(place + 1).map_or(ended, |(_, at)| *at);
-        let id = match Some(place) == last_forward {
-            true => ids.forward,
-            false => rand::random::<u64>().max(1),
-        };
         let name = Cow::Borrowed(stage.as_str());
+        let attempt = match stage {
+            Stage::Forward => attempts.next(),
+            _ => None,
+        };
+        let id = attempt.map_or_else(|| rand::random::<u64>().max(1), |(_, it)| it.span);
         let mut span = make(id, Some(ids.exchange), name, (*began, until));
-        if *stage == Stage::Forward {
-            span.span_kind = SpanKind::Client;
+        if let Some((number, sent)) = attempt {
+            // Attempts may overlap: each has its own end.
+            let took = sent.outcome.map(|it| it.took);
+            span.end_time = took.map_or(span.end_time, |took| wall(sent.began) + took);
+            describe_attempt(&mut span, number, sent);
         }
         all.push(span);
     }
@@ -150,6 +152,34 @@ fn spans(finished: &Finished, scope: &InstrumentationScope) -> Vec<SpanData> {
     describe(&mut exchange, finished);
     all.push(exchange);
     all
+}
+
+/// What is said of one attempt, of which the first has number 0.
+fn describe_attempt(span: &mut SpanData, number: usize, sent: &Sent) {
+    span.span_kind = SpanKind::Client;
+    let mut add = |name: &'static str, value: opentelemetry::Value| {
+        span.attributes.push(KeyValue::new(name, value));
+    };
+    add("network.peer.address", sent.target.to_string().into());
+    if number > 0 {
+        let count = i64::try_from(number).unwrap_or(i64::MAX);
+        add("http.request.resend_count", count.into());
+    }
+    if let Some(why) = sent.why {
+        add("gatewright.retry_reason", why.as_str().into());
+    }
+    let status = sent.outcome.and_then(|it| it.status());
+    if let Some(status) = status {
+        add(
+            "http.response.status_code",
+            i64::from(status.as_u16()).into(),
+        );
+    }
+    let failed = sent.outcome.filter(|it| it.succeeded() == Some(false));
+    if let Some(outcome) = failed {
+        add("error.type", outcome.end.as_str().into());
+        span.status = Status::error("");
+    }
 }
 
 /// Names and values as OpenTelemetry's conventions for HTTP want them.
@@ -213,9 +243,17 @@ mod tests {
         for stage in [Stage::Match, Stage::Admit, Stage::Pick, Stage::Forward] {
             trace.mark(stage);
         }
+        let mut line = Line::default();
+        line.attempts.push(Sent {
+            target: ([127, 0, 0, 1], 80).into(),
+            began: Instant::now(),
+            why: None,
+            outcome: None,
+            span: ids.onward().span_id,
+        });
         let finished = Finished {
             trace: Box::new(trace),
-            line: Box::<Line>::default(),
+            line: Box::new(line),
             end: End::after(Duration::from_millis(5), 502),
         };
         let scope = InstrumentationScope::builder("test").build();

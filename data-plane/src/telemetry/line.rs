@@ -10,7 +10,11 @@ use gatewright_engine::{Code, Decision};
 use http::{HeaderValue, Method};
 use serde::{Serialize, Serializer};
 
-use super::{Stage, timestamp::Timestamp};
+use super::{
+    Stage,
+    attempts::{self, Attempts, Tried},
+    timestamp::Timestamp,
+};
 use crate::exchange::Protocol;
 
 /// What stages note, and only the access line and the span need.
@@ -34,6 +38,9 @@ pub(crate) struct Line {
     pub(crate) fallback: Option<&'static str>,
     pub(crate) revision: u64,
     pub(crate) decisions: Vec<Decision>,
+    pub(crate) attempts: Attempts,
+    /// Why a failed attempt was not the reason for another.
+    pub(crate) not_retried: Option<&'static str>,
 }
 
 /// How it ended.
@@ -100,6 +107,11 @@ pub(super) struct Written<'a> {
     upstream_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fallback: Option<&'static str>,
+    attempts: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tried: Vec<Tried>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_retried: Option<&'static str>,
     duration_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_ms: Option<f64>,
@@ -135,6 +147,9 @@ impl Line {
             target: self.target,
             upstream_status: self.upstream_status,
             fallback: self.fallback,
+            attempts: self.attempts.len(),
+            tried: attempts::tried(&self.attempts),
+            not_retried: self.not_retried,
             duration_ms: milliseconds(end.took),
             upstream_ms: end.upstream.map(milliseconds),
             request_bytes: end.request_bytes,
@@ -152,7 +167,7 @@ fn text(value: &HeaderValue) -> Option<&str> {
 }
 
 /// To the microsecond.
-fn milliseconds(took: Duration) -> f64 {
+pub(super) fn milliseconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
 }
 

@@ -2,6 +2,7 @@
 //! span where traces are exported.
 
 mod access_log;
+mod attempts;
 mod counters;
 mod export;
 mod health;
@@ -9,6 +10,7 @@ mod histogram;
 mod line;
 mod metrics;
 mod record;
+mod retries;
 mod stage;
 mod timestamp;
 mod trace_parent;

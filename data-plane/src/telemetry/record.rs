@@ -1,6 +1,7 @@
 //! The facts of one exchange.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -8,10 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatewright_engine::{Code, Decision, guard::Permit};
+use gatewright_engine::{Code, Decision, guard::Permit, outcome::Outcome, retry::Reason};
+use http::HeaderValue;
 
 use super::{
     Line, Metrics, RouteMetrics, ServiceMetrics, Stage, Telemetry,
+    attempts::Sent,
     line::End,
     metrics::{RefusalLabels, RejectionLabels},
     tracer::{Finished, Trace, TraceIds},
@@ -136,11 +139,38 @@ impl Record {
     }
 
     /// Notes that the request is now sent to a target.
-    pub(crate) fn forwarding(&mut self, now: Instant) {
+    pub(crate) fn forwarding(&mut self, now: Instant, target: SocketAddr, why: Option<Reason>) {
         self.reach(Stage::Forward);
-        if let Some(facts) = self.facts() {
-            facts.forwarded.get_or_insert(now);
+        let Some(facts) = self.facts() else { return };
+        facts.forwarded.get_or_insert(now);
+        let span = facts.trace.as_ref().map_or(0, |it| it.ids.forward);
+        if let Some(line) = &mut facts.line {
+            line.target = Some(target);
+            line.attempts.push(Sent {
+                target,
+                began: now,
+                why,
+                outcome: None,
+                span,
+            });
         }
+    }
+
+    /// What the target of an attempt after the first is told of its trace: each attempt is a span of its
+    /// own. None without one.
+    pub(crate) fn onward(&mut self) -> Option<HeaderValue> {
+        let trace = self.facts()?.trace.as_mut()?;
+        trace.ids.forward = rand::random::<u64>().max(1);
+        Some(trace.ids.onward().value())
+    }
+
+    /// Notes what became of an attempt.
+    pub(crate) fn attempted(&mut self, number: usize, outcome: Outcome) {
+        self.note(|line| {
+            if let Some(sent) = line.attempts.get_mut(number) {
+                sent.outcome = Some(outcome);
+            }
+        });
     }
 
     /// Notes that the head of the target's answer is there.

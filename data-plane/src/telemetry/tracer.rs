@@ -59,7 +59,7 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// Attempts are few; more stages than this are not marked.
-    const MAX_MARKS: usize = 16;
+    const MAX_MARKS: usize = 64;
 
     pub(super) fn begin(ids: TraceIds, started: Instant) -> Self {
         let mut marks = Vec::with_capacity(8);

@@ -168,7 +168,7 @@ fn serve(mut socket: &TcpStream, shared: &Shared) -> io::Result<()> {
             return Err(over());
         }
         Fault::Status(status) => return answer(socket, status),
-        Fault::HalfStatus if number % 2 == 0 => return answer(socket, 503),
+        Fault::HalfStatus if number.is_multiple_of(2) => return answer(socket, 503),
         Fault::Slow(by) => thread::sleep(by),
         Fault::HalfStatus | Fault::None => {}
     }

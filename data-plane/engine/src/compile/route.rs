@@ -1,7 +1,7 @@
 //! Routes.
 
 mod answer;
-mod matching;
+pub(super) mod matching;
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use gatewright_proto::{
 use super::{
     Compiler, Mistake, field,
     plugin::Plugins,
+    retry,
     service::{Services, State},
 };
 use crate::{
@@ -97,6 +98,7 @@ impl Compiler<'_> {
         }
         let guard = self.route_guard(&key.name, route, mistakes);
         let criticality = criticality(route, mistakes);
+        let overrides = retry::overrides(route, &mut self.patterns, mistakes);
         let action = answer::action(route, needs.services, &paths, mistakes);
         if !placed {
             return None;
@@ -120,6 +122,7 @@ impl Compiler<'_> {
             max_request_body_bytes: route.max_request_body_bytes,
             guard,
             criticality,
+            overrides,
         };
         Some(Rule {
             hosts,

@@ -11,7 +11,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{
-    Compiler, Mistake, fallback, field, guard, health,
+    Compiler, Mistake, fallback, field, guard, health, retry,
     upstream::{DNS_REFRESH_MS, Upstreams, WEIGHT},
 };
 use crate::{Service, Target, Tls, Upstream, path::normalize};
@@ -89,6 +89,12 @@ impl Compiler<'_> {
         guard::check(service, &mut mistakes);
         let fallback = service.fallback.as_ref();
         let fallback = fallback.and_then(|it| fallback::fallback(it, &key.name, &mut mistakes));
+        let policy = service.retry.as_ref();
+        let policy = policy.map(|it| retry::retry(it, &mut self.patterns, &mut mistakes));
+        let hedge = service.hedge.as_ref();
+        let hedge = hedge.map(|it| retry::hedge(it, service.retry.as_ref(), &mut mistakes));
+        let deadline = service.deadline.as_ref();
+        let deadline = deadline.map(|it| retry::deadline(it, &mut mistakes));
         self.add_all(key, mistakes);
         if self.is_bad(key) {
             return None;
@@ -113,6 +119,10 @@ impl Compiler<'_> {
             idle_timeout_ms: service.idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS),
             guard: Arc::new(self.guard(&key.name, service)),
             fallback: fallback.map(Arc::new),
+            max_stream_duration_ms: service.max_stream_duration_ms.unwrap_or(0),
+            retry: policy.unwrap_or_default(),
+            hedge,
+            deadline,
         })
     }
 }

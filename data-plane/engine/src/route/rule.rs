@@ -107,7 +107,7 @@ impl Condition {
 }
 
 impl HeaderRule {
-    fn matches(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn matches(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(&self.name).iter();
         match &self.value {
             ValueRule::Exact(wanted) => values.any(|value| value == wanted),

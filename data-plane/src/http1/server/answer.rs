@@ -104,7 +104,11 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             };
             match frame {
                 None => break,
-                Some(Err(error)) => return Err((bytes, error)),
+                Some(Err(error)) => {
+                    // What came before it is the client's all the same.
+                    let _ = self.flush().await;
+                    return Err((bytes, error));
+                }
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => {

@@ -117,7 +117,11 @@ pub(super) fn headers(
     headers.into()
 }
 
-fn value_rule(header: &v1::HeaderMatch, patterns: &mut Patterns<'_>) -> Result<ValueRule, String> {
+/// What the value of a field must be.
+pub(in crate::compile) fn value_rule(
+    header: &v1::HeaderMatch,
+    patterns: &mut Patterns<'_>,
+) -> Result<ValueRule, String> {
     match header.value.as_ref().and_then(|value| value.form.as_ref()) {
         None | Some(ValueForm::Present(true)) => Ok(ValueRule::Present),
         Some(ValueForm::Present(false)) => Ok(ValueRule::Absent),

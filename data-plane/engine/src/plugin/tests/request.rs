@@ -270,5 +270,6 @@ fn route(plugins: Vec<Arc<Instance>>) -> Route {
         max_request_body_bytes: None,
         guard: None,
         criticality: Default::default(),
+        overrides: None,
     }
 }

@@ -1,0 +1,62 @@
+//! How many retries there may be at the same time, so that they do not bring down what is already failing.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The bound: a share of what is in flight, and in any case a few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// 0 to 100.
+    pub percent: u32,
+    /// In any case so many.
+    pub min: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            percent: 20,
+            min: 3,
+        }
+    }
+}
+
+impl Budget {
+    /// How many retries there may be with so many requests in flight.
+    pub fn most(&self, in_flight: u64) -> u64 {
+        let share = in_flight.saturating_mul(u64::from(self.percent)) / 100;
+        share.max(u64::from(self.min))
+    }
+}
+
+/// The retries of one service that are under way, waiting included.
+#[derive(Debug, Default)]
+pub struct Retrying(AtomicU64);
+
+impl Retrying {
+    /// Begins one, where there are fewer than `most`.
+    pub fn begin(self: &Arc<Self>, most: u64) -> Option<Permit> {
+        let one_more = |count| (count < most).then_some(count + 1);
+        let begun = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        begun.is_ok().then(|| Permit(Arc::clone(self)))
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One retry under way, until dropped.
+#[derive(Debug)]
+pub struct Permit(Arc<Retrying>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,264 @@
+//! What stays the same in all attempts of one request.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gatewright_engine::{
+    Overrides, Rejection, RequestContext, Service,
+    retry::{DeadlineRule, Ended, Hedge, Permit, RetryPolicy, Stop},
+};
+use gatewright_proto::v1::Protocol as Spoken;
+use http::{HeaderName, HeaderValue, header};
+
+use super::{
+    attempt::{Attempt, Running, Tried},
+    failure::too_late,
+    limit::Limit,
+    replay::Replay,
+};
+use crate::{
+    body::Body,
+    connect::SendError,
+    http1::client::{Outgoing, Received},
+    published::LiveService,
+    telemetry::Record,
+    upstream::{Address, Affinity, affinity},
+};
+
+/// Which attempt it is, for targets, and how many there were, for clients.
+pub(super) const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("gatewright-attempt-count");
+
+const fn ms(milliseconds: u32) -> Duration {
+    Duration::from_millis(milliseconds as u64)
+}
+
+fn overrides(context: &RequestContext) -> Option<&Overrides> {
+    context.route.overrides.as_deref()
+}
+
+fn policy<'a>(context: &'a RequestContext, service: &'a Service) -> &'a RetryPolicy {
+    let of_route = overrides(context).and_then(|it| it.retry.as_ref());
+    of_route.unwrap_or(&service.retry)
+}
+
+fn deadline<'a>(context: &'a RequestContext, service: &'a Service) -> Option<&'a DeadlineRule> {
+    let of_route = overrides(context).and_then(|it| it.deadline.as_ref());
+    of_route.or(service.deadline.as_ref())
+}
+
+/// The longest silence of a tunnel.
+pub(super) fn idle(context: &RequestContext, service: &Service) -> Option<Duration> {
+    let of_route = overrides(context).and_then(|it| it.idle_timeout_ms);
+    let idle = of_route.unwrap_or(service.idle_timeout_ms);
+    (idle > 0).then(|| ms(idle))
+}
+
+/// How long the request may take. A body that is still to come is put where it can be read again.
+///
+/// # Errors
+/// The time is up already, as the client says.
+pub(super) fn plan(
+    context: &RequestContext,
+    service: &Service,
+    (body, since): (&mut Body, Instant),
+) -> Result<Limit, Rejection> {
+    let of_route = context.route.request_timeout_ms;
+    let time = of_route.unwrap_or(service.request_timeout_ms);
+    let mut limit = Limit {
+        since,
+        body: None,
+        time: (time > 0).then(|| ms(time)),
+        by: None,
+    };
+    if service.max_stream_duration_ms > 0 {
+        limit.by = since.checked_add(ms(service.max_stream_duration_ms));
+    }
+    if let Some(rule) = deadline(context, service)
+        && let Some(asked) = rule.asked(&context.headers)
+    {
+        limit.ask(rule.bound(asked), rule.max.is_some());
+        if limit.left(since) == Some(Duration::ZERO) {
+            return Err(too_late(&limit));
+        }
+    }
+    if !matches!(body, Body::Empty) {
+        let policy = policy(context, service);
+        // What is refused unseen, and a status of gRPC, is of HTTP/2.
+        let of_http2 = service.protocol == Spoken::Http2 && policy.attempts > 0;
+        let kept = of_http2 || policy.may_repeat(&context.method);
+        let most = if kept { policy.max_body_bytes } else { 0 };
+        limit.body = Some(Replay::new(std::mem::take(body), most));
+    }
+    Ok(limit)
+}
+
+impl Limit {
+    /// Takes what a client asks for into account.
+    fn ask(&mut self, asked: Duration, instead: bool) {
+        if instead {
+            self.time = None;
+        }
+        let by = self.since.checked_add(asked);
+        self.by = match (self.by, by) {
+            (Some(present), Some(by)) => Some(present.min(by)),
+            (present, by) => present.or(by),
+        };
+    }
+}
+
+/// What stays the same in all attempts of one request.
+pub(super) struct Call<'a> {
+    pub(super) context: &'a RequestContext,
+    pub(super) service: &'a Service,
+    pub(super) live: &'a LiveService,
+    pub(super) policy: &'a RetryPolicy,
+    /// Only where the request may be sent twice.
+    pub(super) hedge: Option<&'a Hedge>,
+    pub(super) limit: &'a Limit,
+    /// What ties the request to a target.
+    pub(super) affinity: Affinity,
+    /// Only where targets are told how long the client waits.
+    deadline: Option<&'a DeadlineRule>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(
+        context: &'a RequestContext,
+        (service, live): (&'a Service, &'a LiveService),
+        limit: &'a Limit,
+    ) -> Self {
+        let policy = policy(context, service);
+        let of_route = overrides(context).and_then(|it| it.hedge.as_ref());
+        let hedge = of_route.or(service.hedge.as_ref());
+        Self {
+            context,
+            service,
+            live,
+            policy,
+            hedge: hedge.filter(|_| policy.may_repeat(&context.method)),
+            limit,
+            affinity: affinity(context, &live.upstream),
+            deadline: deadline(context, service).filter(|it| it.forward),
+        }
+    }
+
+    /// Whether the request can be sent from its beginning.
+    pub(super) fn is_replayable(&self) -> bool {
+        self.limit.body.as_ref().is_none_or(|body| body.is_whole())
+    }
+
+    /// Whether all of the request is there.
+    pub(super) fn is_received(&self) -> bool {
+        let body = self.limit.body.as_ref();
+        body.is_none_or(|body| body.ended().is_some())
+    }
+
+    /// Time to find a target, as to open a connection.
+    pub(super) const fn patience(&self) -> Duration {
+        ms(self.service.connect_timeout_ms)
+    }
+
+    /// A place among the retries under way.
+    pub(super) fn permit(&self) -> Option<Permit> {
+        let most = self.policy.budget.most(self.live.upstream.in_flight());
+        let permit = self.live.retrying.begin(most);
+        if permit.is_none() {
+            self.live.metrics.retries.overflowed();
+        }
+        permit
+    }
+
+    /// This is what the client gets, after so many attempts.
+    pub(super) fn settle(
+        &self,
+        (mut tried, address): (Tried, &Address),
+        stop: Stop,
+        attempts: usize,
+        record: &mut Record,
+    ) -> Result<Received, Rejection> {
+        if let Ok(received) = &mut tried.sent {
+            let headers = received.response.headers_mut();
+            self.affinity.respond(address, headers);
+            if self.policy.attempt_count {
+                headers.insert(ATTEMPT_COUNT, HeaderValue::from(attempts));
+            }
+        }
+        tried.settle(stop, record)
+    }
+
+    /// Begins an attempt: makes the request as it is to be for this target.
+    pub(super) fn begin(
+        &self,
+        (address, number, now): (&Arc<Address>, usize, Instant),
+        outgoing: &mut Outgoing,
+        running: &mut Running<'a>,
+    ) {
+        let headers = outgoing.request.headers_mut();
+        if !self.context.route.preserve_host {
+            let host = address.authority(self.service.tls.is_some());
+            headers.insert(header::HOST, host);
+        }
+        if self.policy.attempt_count {
+            headers.insert(ATTEMPT_COUNT, HeaderValue::from(number + 1));
+        }
+        if let Some(rule) = self.deadline
+            && let Some(left) = self.limit.left(now)
+        {
+            let left = left.min(self.policy.per_try_timeout.unwrap_or(left));
+            let is_grpc = headers
+                .get(header::CONTENT_TYPE)
+                .is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
+            rule.tell(headers, left, is_grpc);
+        }
+        if let Some(idle) = self.policy.per_try_idle_timeout {
+            let shorter = outgoing.idle_timeout.map_or(idle, |it| it.min(idle));
+            outgoing.idle_timeout = Some(shorter);
+        }
+        if let Some(body) = &self.limit.body {
+            *outgoing.request.body_mut() = body.reader();
+        }
+        let address = Arc::clone(address);
+        running.push(Attempt::begin(self.live, address, number, now));
+    }
+
+    /// The limit of the attempt that has begun last, where there is one.
+    pub(super) fn limit_of_try(&self, running: &Running<'_>) -> Option<(Duration, Limit)> {
+        let time = self.policy.per_try_timeout?;
+        let beside = self.hedge.is_some_and(|hedge| hedge.on_per_try_timeout);
+        let since = running.last()?.began;
+        let limit = Limit {
+            since,
+            body: self.limit.body.clone(),
+            time: Some(time),
+            by: None,
+        };
+        (!beside).then_some((time, limit))
+    }
+
+    /// Whether an attempt's end is that of the request, without a closer look.
+    pub(super) fn is_settled(&self, tried: &Tried) -> bool {
+        let headers = tried.headers();
+        !matches!(tried.sent, Err(SendError::Closed { reused: true }))
+            && self.policy.reason(&tried.end, headers).is_none()
+    }
+
+    /// What the policy is asked with.
+    pub(super) fn ended<'t>(&'t self, tried: &'t Tried, retries: u32) -> Ended<'t> {
+        let answered = tried.sent.is_ok();
+        let now = std::time::SystemTime::now();
+        let unix = now.duration_since(std::time::UNIX_EPOCH);
+        Ended {
+            end: tried.end,
+            headers: tried.headers(),
+            method: &self.context.method,
+            // A response that comes before the end of the request is about what has come of it.
+            replayable: self.is_replayable() && (!answered || self.is_received()),
+            retries,
+            time_left: self.limit.left(Instant::now()),
+            chance: rand::random(),
+            unix_now: unix.unwrap_or_default().as_secs(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! When the time of a request is over.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::replay::Replay;
+use crate::body::Body;
+
+/// Bounds on the time of a request, or of one attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    /// When it begins, where there is no body to wait for.
+    pub(super) since: Instant,
+    /// The request's body: `time` begins when it has come whole.
+    pub(super) body: Option<Arc<Replay>>,
+    /// From there on.
+    pub(super) time: Option<Duration>,
+    /// In any case until then.
+    pub(super) by: Option<Instant>,
+}
+
+impl Limit {
+    /// Whether there is none.
+    pub(super) const fn is_none(&self) -> bool {
+        self.time.is_none() && self.by.is_none()
+    }
+
+    /// When time is up, as far as it can be told now.
+    pub(super) fn at(&self) -> Option<Instant> {
+        let of_time = self.time.and_then(|time| {
+            let since = match &self.body {
+                None => self.since,
+                Some(body) => body.ended()?,
+            };
+            since.checked_add(time)
+        });
+        match (of_time, self.by) {
+            (Some(of_time), Some(by)) => Some(of_time.min(by)),
+            (of_time, by) => of_time.or(by),
+        }
+    }
+
+    /// What is left at this moment; none is without end. While the body is on its way, all of `time` is.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        let waiting = self.body.as_ref().is_some_and(|it| it.ended().is_none());
+        let whole = self.time.filter(|_| waiting);
+        let left = self.at().map(|at| at.saturating_duration_since(now));
+        match (whole, left) {
+            (Some(whole), Some(left)) => Some(whole.min(left)),
+            (whole, left) => whole.or(left),
+        }
+    }
+
+    /// The body from its beginning, where it can be sent once more.
+    pub(super) fn rest(&self) -> Option<Body> {
+        let body = self.body.as_ref().filter(|body| body.is_whole());
+        body.map(Replay::reader)
+    }
+
+    /// How long it was, in milliseconds, for people.
+    pub(super) fn milliseconds(&self) -> u128 {
+        let by = self.by.map(|by| by.saturating_duration_since(self.since));
+        let shorter = match (self.time, by) {
+            (Some(time), Some(by)) => Some(time.min(by)),
+            (time, by) => time.or(by),
+        };
+        shorter.unwrap_or_default().as_millis()
+    }
+}
