@@ -21,6 +21,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pool = DescriptorPool::decode(files.encode_to_vec().as_slice())?;
     let mut config = Config::new();
     config.btree_map(["."]);
+    for kind in LARGE {
+        config.boxed(format!("{PACKAGE}.Resource.resource.{kind}"));
+    }
     config.bytes([".gatewright.v1.Update.body"]);
     for message in pool.all_messages() {
         if message.parent_file().name() == "resource.proto" && !message.is_map_entry() {
@@ -52,6 +55,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// unknown.
 const REPORTED: [&str; 3] = ["NodeReport", "TargetHealth", "ServiceState"];
 const REPORTED_SERDE: &str = "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default)]";
+
+/// Kinds that are boxed, so that a small resource does not take their room.
+const LARGE: [&str; 3] = ["service", "route", "upstream"];
 
 const SERDE: &str = "#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]";
 
@@ -205,17 +211,19 @@ fn accessor(
 
 fn dispatch(text: &mut String, names: &[(String, String)]) -> std::fmt::Result {
     text.push_str("impl Kind {\n/// Reads a resource of this kind from JSON; unknown fields are errors.\n///\n/// # Errors\n/// What serde found, without the path.\npub fn from_json<'de, D: serde::Deserializer<'de>>(self, json: D) -> Result<Resource, D::Error> { match self {\n");
-    for (_, ty) in names {
+    for (name, ty) in names {
+        let boxed = boxed(name);
         writeln!(
             text,
-            "Self::{ty} => <{ty} as serde::Deserialize>::deserialize(json).map(Resource::{ty}),"
+            "Self::{ty} => <{ty} as serde::Deserialize>::deserialize(json){boxed}.map(Resource::{ty}),"
         )?;
     }
     text.push_str("} }\n/// Reads a resource of this kind from the stream; unknown fields are ignored.\n///\n/// # Errors\n/// Bytes that are not a message.\npub fn decode(self, bytes: &[u8]) -> Result<Resource, prost::DecodeError> { match self {\n");
-    for (_, ty) in names {
+    for (name, ty) in names {
+        let boxed = boxed(name);
         writeln!(
             text,
-            "Self::{ty} => <{ty} as prost::Message>::decode(bytes).map(Resource::{ty}),"
+            "Self::{ty} => <{ty} as prost::Message>::decode(bytes){boxed}.map(Resource::{ty}),"
         )?;
     }
     text.push_str("} }\n/// The JSON schema of this kind.\npub fn schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema { match self {\n");
@@ -224,4 +232,12 @@ fn dispatch(text: &mut String, names: &[(String, String)]) -> std::fmt::Result {
     }
     text.push_str("} }\n}\n");
     Ok(())
+}
+
+fn boxed(kind: &str) -> &'static str {
+    if LARGE.contains(&kind) {
+        ".map(Box::new)"
+    } else {
+        ""
+    }
 }

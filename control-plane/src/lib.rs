@@ -13,6 +13,7 @@ pub mod check;
 mod control_plane;
 pub mod discovery;
 pub mod document;
+pub mod explain;
 pub mod label;
 pub mod settings;
 pub mod store;

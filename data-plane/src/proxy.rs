@@ -8,6 +8,7 @@ mod act;
 mod contained;
 mod forwarded;
 mod hop_by_hop;
+mod payload;
 mod read;
 mod request_id;
 mod trace;
@@ -17,7 +18,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use clap::ValueEnum;
 use gatewright_engine::{
-    Code, Miss, Query, Rejection, RequestContext,
+    Code, Miss, Rejection, RequestContext,
     plugin::{self, Answer as Verdict, Ran},
 };
 use http::{HeaderValue, Response, StatusCode, header};
@@ -146,7 +147,7 @@ impl Proxy {
     async fn exchange(
         &self,
         published: &Published,
-        (head, body): (Head, Body),
+        (mut head, body): (Head<'_>, Body),
         record: &mut Record,
         request_id: &HeaderValue,
     ) -> Result<Outcome, Rejection> {
@@ -156,13 +157,14 @@ impl Proxy {
         }
         record.reach(Stage::Match);
         let snapshot = &published.snapshot;
-        let found = snapshot.find(&Query {
-            host: &head.host,
-            path: &head.path,
-            method: &head.method,
-            headers: &head.headers,
-        });
-        let found = found.map_err(missed)?;
+        let found = match snapshot.find(&head.query(head.payload(&body))) {
+            // Boxed, so that requests to other routes make no room for it.
+            Err(Miss::NeedsBody(bounds)) => {
+                Box::pin(payload::find(snapshot, &mut head, body, bounds)).await
+            }
+            found => found.map(|found| (found, body)).map_err(missed),
+        };
+        let (found, body) = found?;
         let (route, matched) = (Arc::clone(found.route), Matching::of(&found));
         note_route(published, &route, record);
         if let Some(rejection) = self.overload.refuses(route.criticality) {
@@ -237,6 +239,10 @@ fn no_content() -> Response<Body> {
 fn missed(miss: Miss) -> Rejection {
     match miss {
         Miss::NoRoute => Rejection::new(Code::NoRoute, "no route matches the request"),
+        Miss::Undecided(why) => Rejection::new(Code::MatchUndecided, why),
+        Miss::BodyTooLarge(max_bytes) => payload::too_large(max_bytes),
+        // It has been read by then.
+        Miss::NeedsBody(_) => defect(),
         Miss::MethodNotAllowed(methods) => {
             let methods: Vec<&str> = methods.iter().map(http::Method::as_str).collect();
             let rejection = Rejection::new(Code::MethodNotAllowed, "no route for this method");

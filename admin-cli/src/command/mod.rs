@@ -20,6 +20,7 @@ mod subject;
 mod sync;
 mod validate;
 mod version;
+mod why;
 
 use std::io::Write as _;
 
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Delete(delete::Delete),
     /// Explain a kind, a plugin type, or a field of one.
     Explain(explain::Explain),
+    /// Show which route a request takes, and why the others do not. Nothing is sent.
+    Why(why::Why),
     /// Show the nodes, what they have applied and refused.
     Nodes,
     /// Show history, one revision, or the difference of two.
@@ -106,6 +109,7 @@ pub(crate) async fn run(
         Command::Describe(describe) => describe.run(settings, terminal).await?,
         Command::Delete(delete) => delete.run(settings, terminal).await?,
         Command::Explain(explain) => explain.run(settings, terminal)?,
+        Command::Why(why) => why.run(settings, terminal).await?,
         Command::Nodes => nodes::run(settings, terminal).await?,
         Command::Revisions(revisions) => revisions.run(settings, terminal).await?,
         Command::Audit(audit) => audit.run(settings, terminal).await?,

@@ -28,6 +28,15 @@ pub(crate) struct Files {
     paths: Vec<PathBuf>,
 }
 
+impl Files {
+    /// These.
+    pub(crate) fn at(paths: &[PathBuf]) -> Self {
+        Self {
+            paths: paths.to_vec(),
+        }
+    }
+}
+
 /// One resource, as written.
 #[derive(Debug)]
 pub(crate) struct Entry {

@@ -95,3 +95,31 @@ async fn the_version_help_and_completion_are_printed() {
     assert_eq!(said.code, 2, "{said:?}");
     assert!(said.err.contains("Usage"), "{said:?}");
 }
+
+#[tokio::test]
+async fn why_tells_which_route_a_request_takes_without_sending_it() {
+    let text = "services: [{name: s, url: 'http://127.0.0.1:1'}]
+routes:
+- {name: v2, service: s, query: [{name: v, value: {exact: '2'}}], headers: [{name: x-a}]}
+- {name: office, service: s, source_addresses: {client: [10.0.0.0/8]}, paths: [{prefix: /in}]}
+- {name: rest, service: s}
+";
+    let why = async |arguments: &[&str]| {
+        let arguments = [&["why", "-f", "-"], arguments].concat();
+        gatewright(&arguments, text).await.fine()
+    };
+    let said = why(&["GET", "https://a.test/?v=2", "-H", "X-A: 1"]).await;
+    assert!(said.starts_with("v2: forward to service `s`\n"), "{said}");
+    let said = why(&["GET", "https://a.test/in/x", "--client", "10.0.0.1"]).await;
+    assert!(said.starts_with("office: "), "{said}");
+    let said = why(&["GET", "https://a.test/in/x?v=2"]).await;
+    assert!(said.starts_with("rest: "), "{said}");
+    assert!(
+        said.contains("source_addresses.client: the client is 192.0.2.1"),
+        "{said}"
+    );
+    assert!(said.contains("headers: `x-a`"), "{said}");
+    gatewright(&["why", "-f", "-", "GET", "a.test"], text)
+        .await
+        .failed();
+}

@@ -38,6 +38,8 @@ pub enum ApiError {
     InvalidQuery(String),
     /// 400 `invalid_header`: a header field is not usable.
     InvalidHeader(String),
+    /// 400 `invalid_request`: the description of a request is not one.
+    InvalidRequest(String),
     /// 401 `unauthorized`: no accepted token.
     Unauthorized,
     /// 404 `unknown_path`: the API has no such path.
@@ -86,6 +88,7 @@ impl ApiError {
             Self::InvalidYaml(_) => (StatusCode::BAD_REQUEST, "invalid_yaml"),
             Self::InvalidQuery(_) => (StatusCode::BAD_REQUEST, "invalid_query"),
             Self::InvalidHeader(_) => (StatusCode::BAD_REQUEST, "invalid_header"),
+            Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::UnknownPath(_) => (StatusCode::NOT_FOUND, "unknown_path"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
@@ -116,7 +119,8 @@ impl ApiError {
             Self::InvalidJson(message)
             | Self::InvalidYaml(message)
             | Self::InvalidQuery(message)
-            | Self::InvalidHeader(message) => message.clone(),
+            | Self::InvalidHeader(message)
+            | Self::InvalidRequest(message) => message.clone(),
             Self::Unauthorized => {
                 "no token that is accepted here; send `Authorization: Bearer TOKEN`".into()
             }

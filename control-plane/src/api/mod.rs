@@ -11,6 +11,7 @@ mod chain;
 mod commit;
 mod docs;
 mod error;
+mod explain;
 mod export;
 mod nested;
 mod node;
@@ -83,6 +84,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/apply", post(apply::apply))
         .route("/v1/export", get(export::export))
         .route("/v1/audit", get(audit::list))
+        .route("/v1/explain", post(explain::show))
         .route("/v1/revisions", get(revision::list))
         .route("/v1/revisions/diff", get(revision::diff))
         .route("/v1/revisions/{revision}", get(revision::show))

@@ -7,6 +7,7 @@
 mod certificate;
 mod check;
 mod consumer;
+mod explain;
 mod fallback;
 mod field;
 mod guard;
@@ -20,6 +21,8 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod upstream;
+
+pub use explain::{Explanation, explain};
 
 use std::collections::BTreeSet;
 
@@ -44,14 +47,7 @@ pub fn compile(
     registry: &Registry,
     previous: Option<&Snapshot>,
 ) -> Compiled {
-    let mut compiler = Compiler {
-        set,
-        registry,
-        previous,
-        errors: Vec::new(),
-        bad: set.refused.keys().cloned().collect(),
-        patterns: Patterns::new(previous.map(|it| &it.patterns)),
-    };
+    let mut compiler = Compiler::new(set, registry, previous);
     compiler.check_all();
     compiler.secrets();
     compiler.check_fallback_chains();
@@ -59,7 +55,8 @@ pub fn compile(
     let services = compiler.services(&upstreams);
     let plugins = compiler.plugins();
     let consumers = compiler.consumers(&plugins);
-    let (routes, router) = compiler.routes(&services, &plugins);
+    let (routes, rules) = compiler.rules(&services, &plugins);
+    let router = compiler.router(rules);
     let certificates = compiler.certificates();
     let mut errors = compiler.errors;
     errors.sort_by(|one, other| (&one.key, &one.field).cmp(&(&other.key, &other.field)));
@@ -89,6 +86,17 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
+    fn new(set: &'a ResourceSet, registry: &'a Registry, previous: Option<&'a Snapshot>) -> Self {
+        Self {
+            set,
+            registry,
+            previous,
+            errors: Vec::new(),
+            bad: set.refused.keys().cloned().collect(),
+            patterns: Patterns::new(previous.map(|it| &it.patterns)),
+        }
+    }
+
     /// Reports a mistake. The resource is refused.
     fn add(&mut self, key: &Key, mistake: Mistake) {
         self.errors.push(CompileError {

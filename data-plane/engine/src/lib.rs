@@ -12,6 +12,7 @@ mod error;
 pub mod guard;
 pub mod health;
 pub mod live;
+mod network;
 pub mod outcome;
 pub mod path;
 pub mod plugin;
@@ -23,11 +24,11 @@ mod set;
 mod snapshot;
 
 pub use balance::{Candidate, Cursor};
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, Explanation, compile, explain};
 pub use context::{Client, Decision, Note, Notes, RequestContext};
 pub use error::CompileError;
 pub use rejection::{Code, Rejection, Side};
-pub use route::{Matched, Miss, Query};
+pub use route::{Considered, Matched, Miss, NeedsBody, Payload, Query};
 pub use set::{Held, Refused, ResourceSet};
 pub use snapshot::{
     Action, Certificate, Consumer, Consumers, Credential, Fixed, Overrides, Redirect, Route,

@@ -33,6 +33,9 @@ impl Side {
 pub enum Code {
     /// 400: the message is malformed, or its framing, target or Host is ambiguous (RFC 9112, 9113).
     BadRequest,
+    /// 400: it cannot be told which route the request matches, as for a body that is not what its content
+    /// type says.
+    MatchUndecided,
     /// 401: no credential, or one that is not known.
     Unauthorized,
     /// 403: known, but not allowed.
@@ -84,6 +87,7 @@ impl Code {
     const fn row(self) -> (u16, &'static str, Side) {
         match self {
             Self::BadRequest => (400, "bad_request", Side::Client),
+            Self::MatchUndecided => (400, "match_undecided", Side::Client),
             Self::Unauthorized => (401, "unauthorized", Side::Client),
             Self::Forbidden => (403, "forbidden", Side::Client),
             Self::NoRoute => (404, "no_route", Side::Client),

@@ -6,12 +6,10 @@ use std::{
 };
 
 use gatewright_engine::{
-    Client, Code, Rejection, RequestContext, Route, Snapshot,
+    Client, Code, Payload, Query, Rejection, RequestContext, Route, Snapshot,
     path::{InvalidPath, normalize},
 };
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Uri, header, request::Parts, uri::PathAndQuery,
-};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
 use smallvec::SmallVec;
 
 use super::{Proxy, forwarded::add_via, hop_by_hop::strip_request, request_id};
@@ -22,7 +20,7 @@ use crate::{
 };
 
 /// A request's head, read.
-pub(super) struct Head {
+pub(super) struct Head<'c> {
     pub(super) host: Box<str>,
     pub(super) path: String,
     query: Option<String>,
@@ -31,6 +29,7 @@ pub(super) struct Head {
     /// Whether the request is to be answered here, since it has passed enough proxies (RFC 9110, 7.6.2).
     pub(super) ends_here: bool,
     client: Client,
+    connection: &'c Connection,
     rest: Rest,
 }
 
@@ -46,13 +45,13 @@ pub(super) struct Rest {
 
 impl Proxy {
     /// Reads the head and leaves the body.
-    pub(super) fn read(
+    pub(super) fn read<'c>(
         &self,
-        connection: &Connection,
+        connection: &'c Connection,
         incoming: Incoming,
         request_id: &HeaderValue,
         record: &mut Record,
-    ) -> Result<(Head, Body), Rejection> {
+    ) -> Result<(Head<'c>, Body), Rejection> {
         let (mut parts, body) = incoming.request.into_parts();
         check_method(&parts.method, incoming.upgrade.is_some())?;
         let headers = &mut parts.headers;
@@ -73,10 +72,18 @@ impl Proxy {
                 .then(|| parts.uri.path_and_query().cloned())
                 .flatten(),
         };
-        Ok((
-            Head::new(parts, (host, path), client, ends_here, rest),
-            body,
-        ))
+        let head = Head {
+            host,
+            path,
+            query: parts.uri.query().map(str::to_owned),
+            method: parts.method,
+            headers: parts.headers,
+            ends_here,
+            client,
+            connection,
+            rest,
+        };
+        Ok((head, body))
     }
 
     /// Over TLS, a client asks for what it was shown a certificate for. A proxy in front chooses the name by
@@ -130,23 +137,30 @@ impl Proxy {
     }
 }
 
-impl Head {
-    fn new(
-        parts: Parts,
-        (host, path): (Box<str>, String),
-        client: Client,
-        ends_here: bool,
-        rest: Rest,
-    ) -> Self {
-        Self {
-            host,
-            path,
-            query: parts.uri.query().map(str::to_owned),
-            method: parts.method,
-            headers: parts.headers,
-            ends_here,
-            client,
-            rest,
+impl Head<'_> {
+    /// What can be told of the body before it is read. What follows a CONNECT is none.
+    pub(super) fn payload(&self, body: &Body) -> Payload<'static> {
+        if matches!(body, Body::Empty) || self.method == Method::CONNECT {
+            Payload::None
+        } else {
+            Payload::Unread
+        }
+    }
+
+    /// What the request is matched by.
+    pub(super) fn query<'q>(&'q self, body: Payload<'q>) -> Query<'q> {
+        let tls = self.connection.tls.as_ref();
+        Query {
+            host: &self.host,
+            path: &self.path,
+            query: self.query.as_deref(),
+            method: &self.method,
+            headers: &self.headers,
+            client: self.client.address,
+            peer: self.connection.peer.ip(),
+            secure: self.client.secure,
+            server_name: tls.and_then(|tls| tls.server_name.as_deref()),
+            body,
         }
     }
 

@@ -11,6 +11,7 @@ mod health_checks;
 mod hedges;
 mod http2;
 mod observed;
+mod payloads;
 mod refusals;
 mod requests;
 mod retries;

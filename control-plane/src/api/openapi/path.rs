@@ -33,6 +33,7 @@ pub(super) fn paths() -> Map<String, Value> {
     paths.extend(many());
     paths.extend(history());
     paths.extend(nodes());
+    paths.insert("/v1/explain".to_owned(), explain());
     paths.extend(schemas());
     paths.extend(probes());
     paths
@@ -234,6 +235,29 @@ fn nodes() -> Paths {
             json!({"get": chain.done()}),
         ),
     ]
+}
+
+fn explain() -> Value {
+    let text = json!({"type": "string"});
+    let body = json!({
+        "type": "object",
+        "required": ["url"],
+        "properties": {
+            "method": text,
+            "url": text,
+            "headers": {"type": "object", "additionalProperties": text},
+            "client": text,
+            "peer": text,
+            "server_name": text,
+            "body": text,
+        },
+    });
+    let example = json!({"method": "GET", "url": "https://api.example.com/orders/7"});
+    let summary = "Which route a request takes, and why the others do not";
+    let operation = Operation::new("explain_request", "routes", summary)
+        .takes_body(DOCUMENT_TYPES, &body, &example)
+        .answers(200, &json!({"type": "object"}));
+    json!({"post": operation.done()})
 }
 
 fn schemas() -> Paths {

@@ -7,6 +7,7 @@ mod chain;
 mod concurrent;
 mod docs;
 mod error;
+mod explain;
 mod export;
 mod list;
 mod precondition;

@@ -1,7 +1,9 @@
 //! Routes.
 
 mod answer;
+mod further;
 pub(super) mod matching;
+mod payload;
 
 use std::sync::Arc;
 
@@ -32,11 +34,12 @@ struct Needs<'a> {
 }
 
 impl Compiler<'_> {
-    pub(super) fn routes(
+    /// The enabled routes, in order of name, and what each asks of a request.
+    pub(super) fn rules(
         &mut self,
         services: &Services,
         plugins: &Plugins,
-    ) -> (Vec<Arc<Route>>, Router) {
+    ) -> (Vec<Arc<Route>>, Vec<Rule>) {
         let (mut routes, mut rules) = (Vec::new(), Vec::new());
         for (key, resource) in self.held_or_refused(Kind::Route) {
             let Resource::Route(route) = resource else {
@@ -58,10 +61,15 @@ impl Compiler<'_> {
                 rules.push(rule);
             }
         }
-        let (router, ambiguous) = Router::build(rules);
+        (routes, rules)
+    }
+
+    /// The index over them.
+    pub(super) fn router(&mut self, rules: Vec<Rule>) -> Router {
+        let (router, ambiguous) = Router::build(rules, self.previous.map(|it| &it.router));
         for pair in ambiguous {
             let reason = format!(
-                "route `{}` matches the same requests, and only the names decide; add a host, path, method or header to one",
+                "route `{}` matches the same requests, and only the names decide; give one another host, path, method, condition or `priority`",
                 pair.first
             );
             // Reported, and served all the same: the order is documented, and a node must not drop a
@@ -73,7 +81,7 @@ impl Compiler<'_> {
                 reason,
             });
         }
-        (routes, router)
+        router
     }
 
     /// None where it cannot be told which requests it is for. With other mistakes it is closed: if it
@@ -89,6 +97,8 @@ impl Compiler<'_> {
         let paths = matching::paths(route, &mut self.patterns, mistakes);
         let methods = matching::methods(route, mistakes);
         let headers = matching::headers(route, &mut self.patterns, mistakes);
+        let priority = matching::priority(route, mistakes);
+        let further = further::further(route, &mut self.patterns, mistakes);
         let placed = mistakes.is_empty();
         let upgrades = matching::upgrades(route, mistakes);
         let rewrite = rewrite("rewrite", &route.rewrite, &paths, mistakes);
@@ -126,10 +136,12 @@ impl Compiler<'_> {
         };
         Some(Rule {
             hosts,
+            priority,
             paths,
             condition: Condition {
                 methods,
                 headers,
+                further,
                 good,
                 route: Arc::new(compiled),
             },

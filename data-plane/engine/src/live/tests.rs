@@ -37,8 +37,14 @@ fn answer(live: &Live, path: &str) -> Option<&'static str> {
     let query = Query {
         host: "h",
         path,
+        query: None,
         method: &http::Method::GET,
         headers: &http::HeaderMap::new(),
+        client: [192, 0, 2, 1].into(),
+        peer: [192, 0, 2, 1].into(),
+        secure: false,
+        server_name: None,
+        body: crate::Payload::None,
     };
     let snapshot = live.current.load();
     let found = snapshot.find(&query).ok()?;

@@ -1,13 +1,13 @@
 //! `ip-filter`: lets requests through by the address of the client.
 
-use std::net::IpAddr;
-
-use ipnet::{IpNet, Ipv4Net};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Build, Configure, Flow, InvalidSetting, Plugin};
-use crate::{Code, Rejection, RequestContext};
+use crate::{
+    Code, Rejection, RequestContext,
+    network::{Networks, network},
+};
 
 /// Most entries of a list.
 const MAX_NETWORKS: usize = 100_000;
@@ -49,8 +49,8 @@ well.";
 
     fn configure(settings: Settings, _build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
         let mut mistakes = Vec::new();
-        let allow = Networks::read("allow", &settings.allow, &mut mistakes);
-        let deny = Networks::read("deny", &settings.deny, &mut mistakes);
+        let allow = read("allow", &settings.allow, &mut mistakes);
+        let deny = read("deny", &settings.deny, &mut mistakes);
         if settings.allow.is_empty() && settings.deny.is_empty() {
             mistakes.push(InvalidSetting::new("", "give `allow`, `deny` or both"));
         }
@@ -77,51 +77,22 @@ impl Plugin for IpFilter {
     }
 }
 
-/// Networks that do not overlap, in order, for a binary search.
-#[derive(Debug)]
-struct Networks(Vec<IpNet>);
-
-impl Networks {
-    fn read(field: &str, entries: &[String], mistakes: &mut Vec<InvalidSetting>) -> Self {
-        if entries.len() > MAX_NETWORKS {
-            let reason = format!("has more than {MAX_NETWORKS} entries");
-            mistakes.push(InvalidSetting::new(field, reason));
+fn read(field: &str, entries: &[String], mistakes: &mut Vec<InvalidSetting>) -> Networks {
+    if entries.len() > MAX_NETWORKS {
+        let reason = format!("has more than {MAX_NETWORKS} entries");
+        mistakes.push(InvalidSetting::new(field, reason));
+    }
+    let mut networks = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.iter().enumerate() {
+        match network(entry) {
+            Some(network) => networks.push(network),
+            None => mistakes.push(InvalidSetting::new(
+                format!("{field}[{index}]"),
+                format!("`{entry}` is neither a network, as `10.0.0.0/8`, nor an address"),
+            )),
         }
-        let mut networks = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
-            match network(entry) {
-                Some(network) => networks.push(network),
-                None => mistakes.push(InvalidSetting::new(
-                    format!("{field}[{index}]"),
-                    format!("`{entry}` is neither a network, as `10.0.0.0/8`, nor an address"),
-                )),
-            }
-        }
-        let mut networks = IpNet::aggregate(&networks);
-        networks.sort_by_key(IpNet::network);
-        Self(networks)
     }
-
-    fn contains(&self, address: IpAddr) -> bool {
-        let after = self.0.partition_point(|it| it.network() <= address);
-        let last = after.checked_sub(1).and_then(|index| self.0.get(index));
-        last.is_some_and(|network| network.contains(&address))
-    }
-}
-
-/// Reads a network or an address, IPv4 in IPv6 as IPv4.
-fn network(text: &str) -> Option<IpNet> {
-    let network = match text.parse::<IpNet>() {
-        Ok(network) => network.trunc(),
-        Err(_) => IpNet::from(text.parse::<IpAddr>().ok()?),
-    };
-    if let IpNet::V6(mapped) = network
-        && let Some(address) = mapped.network().to_ipv4_mapped()
-        && let Some(bits) = mapped.prefix_len().checked_sub(96)
-    {
-        return Ipv4Net::new(address, bits).ok().map(IpNet::V4);
-    }
-    Some(network)
+    Networks::of(&networks)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod run;
 mod settings;
 mod spelling;
 mod state;
-mod when;
+pub(crate) mod when;
 
 mod acl;
 mod cors;

@@ -20,6 +20,7 @@ use self::pattern::Pattern;
 use crate::{Consumer, RequestContext};
 
 mod pattern;
+mod route;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 });
 
 /// A condition.
-pub(super) struct When {
+pub(crate) struct When {
     source: Box<str>,
     expression: IdedExpr,
     patterns: Vec<Pattern>,
@@ -48,6 +49,12 @@ impl When {
     /// # Errors
     /// Syntax, names that do not exist, and results that are not true or false.
     pub(super) fn compile(source: &str) -> Result<Self, String> {
+        let when = Self::parse(source)?;
+        when.try_out()?;
+        Ok(when)
+    }
+
+    fn parse(source: &str) -> Result<Self, String> {
         if source.len() > MAX_BYTES {
             return Err(format!("is longer than {MAX_BYTES} bytes"));
         }
@@ -55,18 +62,16 @@ impl When {
         let mut expression = parsed.map_err(|error| error.to_string())?;
         let mut patterns = Vec::new();
         pattern::extract(&mut expression, &mut patterns)?;
-        let when = Self {
+        Ok(Self {
             expression,
             patterns,
             reads_headers: source.contains("headers"),
             source: source.into(),
-        };
-        when.try_out()?;
-        Ok(when)
+        })
     }
 
     /// The expression.
-    pub(super) fn source(&self) -> &str {
+    pub(crate) fn source(&self) -> &str {
         &self.source
     }
 
@@ -81,8 +86,10 @@ impl When {
             query: request.query.as_deref().unwrap_or_default(),
             scheme: request.scheme(),
             address: &address,
+            connection: None,
         };
-        match self.evaluate(&sight, headers, request.consumer.as_deref()) {
+        let consumer = consumer_value(request.consumer.as_deref());
+        match self.evaluate(&sight, headers, Some(consumer)) {
             Ok(Value::Bool(holds)) => Some(holds),
             Ok(_) | Err(_) => None,
         }
@@ -97,36 +104,44 @@ impl When {
             query: "",
             scheme: "https",
             address: "192.0.2.1",
+            connection: None,
         };
-        match self.evaluate(&sight, Some(&HeaderMap::new()), None) {
-            Ok(Value::Bool(_)) => Ok(()),
-            Ok(other) => Err(format!(
-                "must be true or false, but is of type {}",
-                other.type_of()
-            )),
-            Err(
-                error @ (ExecutionError::UndeclaredReference(_)
-                | ExecutionError::FunctionError { .. }),
-            ) => Err(error.to_string()),
-            // A header or consumer that the made-up request lacks.
-            Err(_) => Ok(()),
-        }
+        let headers = HeaderMap::new();
+        check(self.evaluate(&sight, Some(&headers), Some(consumer_value(None))))
     }
 
     fn evaluate<'v>(
         &'v self,
         sight: &Sight<'v>,
         headers: Option<&'v HeaderMap>,
-        consumer: Option<&'v Consumer>,
+        consumer: Option<Box<dyn Val + 'v>>,
     ) -> Result<Value, ExecutionError> {
         let mut context = Context::with_env(Arc::clone(&ENV));
         context.add_variable_as_val("request", Box::new(sight.map(headers)));
-        context.add_variable_as_val("consumer", consumer_value(consumer));
+        if let Some(consumer) = consumer {
+            context.add_variable_as_val("consumer", consumer);
+        }
         for (index, pattern) in self.patterns.iter().enumerate() {
             let name = pattern::variable(index);
             context.add_variable_as_val(name, Box::new(pattern.clone()));
         }
         Value::resolve(&self.expression, &context)
+    }
+}
+
+/// What came of a made-up request.
+fn check(result: Result<Value, ExecutionError>) -> Result<(), String> {
+    match result {
+        Ok(Value::Bool(_)) => Ok(()),
+        Ok(other) => Err(format!(
+            "must be true or false, but is of type {}",
+            other.type_of()
+        )),
+        Err(
+            error @ (ExecutionError::UndeclaredReference(_) | ExecutionError::FunctionError { .. }),
+        ) => Err(error.to_string()),
+        // A header or consumer that the made-up request lacks.
+        Err(_) => Ok(()),
     }
 }
 
@@ -144,11 +159,13 @@ struct Sight<'v> {
     query: &'v str,
     scheme: &'v str,
     address: &'v str,
+    /// The peer's address and the server name; only routes see them.
+    connection: Option<(&'v str, &'v str)>,
 }
 
 impl<'v> Sight<'v> {
     fn map(&self, headers: Option<&'v HeaderMap>) -> CelMap<'v> {
-        let mut map: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = HashMap::with_capacity(7);
+        let mut map: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = HashMap::with_capacity(9);
         let mut add = |name: &'static str, value| map.insert(key(name), text(value));
         add("method", self.method);
         add("host", self.host);
@@ -156,6 +173,10 @@ impl<'v> Sight<'v> {
         add("query", self.query);
         add("scheme", self.scheme);
         add("client_address", self.address);
+        if let Some((peer, server_name)) = self.connection {
+            add("peer_address", peer);
+            add("server_name", server_name);
+        }
         if let Some(headers) = headers {
             map.insert(key("headers"), Box::new(header_map(headers)));
         }

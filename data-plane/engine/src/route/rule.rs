@@ -5,6 +5,7 @@ use std::{cmp::Ordering, sync::Arc};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use regex::Regex;
 
+use super::Further;
 use crate::{Route, path::Template};
 
 /// What a route asks of a request, before it is indexed.
@@ -12,6 +13,8 @@ use crate::{Route, path::Template};
 pub(crate) struct Rule {
     /// Empty is any.
     pub(crate) hosts: Vec<Host>,
+    /// Higher goes first, within a host.
+    pub(crate) priority: i32,
     /// Empty is any.
     pub(crate) paths: Vec<PathRule>,
     /// The rest of it.
@@ -25,6 +28,8 @@ pub(crate) struct Condition {
     pub(crate) methods: Box<[Method]>,
     /// All must match.
     pub(crate) headers: Box<[HeaderRule]>,
+    /// What few routes ask for.
+    pub(crate) further: Option<Box<Further>>,
     /// Whether it has no mistakes; one that has is closed.
     pub(crate) good: bool,
     /// Where it leads.
@@ -32,12 +37,25 @@ pub(crate) struct Condition {
 }
 
 /// A host that a route is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Host {
     /// The whole name, in lower case.
     Exact(Box<str>),
     /// What follows `*.`, in lower case.
     Wildcard(Box<str>),
+}
+
+impl Host {
+    /// Whether a name, in lower case, is one of those.
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Exact(host) => **host == *name,
+            Self::Wildcard(suffix) => name
+                .strip_suffix(&**suffix)
+                .and_then(|rest| rest.strip_suffix('.'))
+                .is_some_and(|label| !label.is_empty()),
+        }
+    }
 }
 
 /// A path that a route is for.
@@ -71,34 +89,28 @@ pub(crate) enum ValueRule {
 }
 
 impl Condition {
-    /// The order among routes with the same host and path. One with mistakes comes after those that
-    /// only its name would put behind it: it must not take what they serve.
+    /// The order among routes with the same host, priority and path. One with mistakes comes after those
+    /// that only its name would put behind it: it must not take what they serve.
     pub(crate) fn cmp_place(&self, other: &Self) -> Ordering {
         let place = |rule: &Self| {
-            let fewer_headers = usize::MAX - rule.headers.len();
-            (rule.methods.is_empty(), fewer_headers, !rule.good)
+            let further = rule.further.as_ref().map_or(0, |it| it.count());
+            let fewer_conditions = usize::MAX - rule.headers.len() - further;
+            (rule.methods.is_empty(), fewer_conditions, !rule.good)
         };
         place(self)
             .cmp(&place(other))
             .then_with(|| self.route.name.cmp(&other.route.name))
     }
 
-    /// Whether only the name decides which of two conditions for the same host and path comes first, for
-    /// some request.
-    pub(crate) fn is_ambiguous_with(&self, other: &Self) -> bool {
-        let overlap = match (self.methods.is_empty(), other.methods.is_empty()) {
-            (true, true) => true,
-            (false, false) => self.methods.iter().any(|it| other.methods.contains(it)),
-            _ => false,
-        };
-        overlap
-            && self.good
-            && other.good
-            && self.headers.len() == other.headers.len()
-            && self
-                .headers
-                .iter()
-                .all(|it| other.headers.iter().any(|its| it.equals(its)))
+    /// What it asks, but for methods, in a form that is equal where the conditions are.
+    pub(super) fn canonical(&self) -> Vec<String> {
+        let mut conditions = vec![format!("methods: {}", !self.methods.is_empty())];
+        conditions.extend(self.headers.iter().map(|it| format!("{it:?}")));
+        if let Some(further) = &self.further {
+            further.canonical(&mut conditions);
+        }
+        conditions.sort();
+        conditions
     }
 
     pub(crate) fn headers_match(&self, headers: &HeaderMap) -> bool {
@@ -117,17 +129,5 @@ impl HeaderRule {
             ValueRule::Present => values.next().is_some(),
             ValueRule::Absent => values.next().is_none(),
         }
-    }
-
-    fn equals(&self, other: &Self) -> bool {
-        let same_value = match (&self.value, &other.value) {
-            (ValueRule::Exact(one), ValueRule::Exact(other)) => one == other,
-            (ValueRule::Regex(one), ValueRule::Regex(other)) => one.as_str() == other.as_str(),
-            (ValueRule::Present, ValueRule::Present) | (ValueRule::Absent, ValueRule::Absent) => {
-                true
-            }
-            _ => false,
-        };
-        self.name == other.name && same_value
     }
 }

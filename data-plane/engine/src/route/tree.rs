@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use super::{
     Ambiguous, Condition, Matched,
-    index::{Search, matched, note},
+    ambiguity::note,
+    search::{Search, matched},
 };
 use crate::path::{Parameter, Segment, Template};
 
@@ -34,12 +35,7 @@ struct End {
 type Ranges = SmallVec<[Range<usize>; 4]>;
 
 impl Node {
-    pub(super) fn insert(
-        &mut self,
-        template: &Template,
-        condition: &Arc<Condition>,
-        ambiguous: &mut Vec<Ambiguous>,
-    ) {
+    pub(super) fn insert(&mut self, template: &Template, condition: Arc<Condition>) {
         let mut node = self;
         for segment in template.segments() {
             node = match segment {
@@ -50,14 +46,17 @@ impl Node {
                 Segment::Parameter(_) => node.parameter.get_or_insert_default(),
             };
         }
-        for end in &node.conditions {
-            note(&end.condition, condition, ambiguous);
-        }
         let names = template.names().cloned().collect();
-        node.conditions.push(End {
-            condition: Arc::clone(condition),
-            names,
-        });
+        node.conditions.push(End { condition, names });
+    }
+
+    /// Notes those that only their names tell apart. Templates have few segments, so it may recurse.
+    pub(super) fn note(&self, ambiguous: &mut Vec<Ambiguous>) {
+        note(self.conditions.iter().map(|end| &end.condition), ambiguous);
+        let literals = self.literals.iter().flat_map(|it| it.0.values());
+        for node in literals.chain(self.parameter.as_deref()) {
+            node.note(ambiguous);
+        }
     }
 
     pub(super) fn find<'s>(

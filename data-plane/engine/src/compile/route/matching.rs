@@ -12,8 +12,19 @@ use crate::{
 
 /// Most entries of one list.
 const MAX_ENTRIES: usize = 256;
+/// Highest priority, and how far below zero the lowest is.
+const MAX_PRIORITY: i32 = 1000;
 
-fn bounded<T>(at: &str, list: &[T], mistakes: &mut Vec<Mistake>) {
+pub(super) fn priority(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> i32 {
+    let priority = route.priority.unwrap_or(0);
+    if !(-MAX_PRIORITY..=MAX_PRIORITY).contains(&priority) {
+        let reason = format!("`{priority}` is not within -{MAX_PRIORITY} to {MAX_PRIORITY}");
+        mistakes.push(Mistake::value("priority", reason));
+    }
+    priority
+}
+
+pub(super) fn bounded<T>(at: &str, list: &[T], mistakes: &mut Vec<Mistake>) {
     if list.len() > MAX_ENTRIES {
         let reason = format!("{} entries; at most {MAX_ENTRIES}", list.len());
         mistakes.push(Mistake::value(at, reason));

@@ -75,6 +75,18 @@ pub(super) fn extract(
     result
 }
 
+/// Whether a variable of this name occurs.
+pub(super) fn mentions(expression: &mut IdedExpr, name: &str) -> bool {
+    if matches!(&expression.expr, Expr::Ident(it) if it == name) {
+        return true;
+    }
+    let mut found = false;
+    visit(&mut expression.expr, &mut |below| {
+        found = found || mentions(below, name);
+    });
+    found
+}
+
 /// Calls `then` with each expression right below.
 fn visit(expression: &mut Expr, then: &mut dyn FnMut(&mut IdedExpr)) {
     match expression {

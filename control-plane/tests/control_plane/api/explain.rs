@@ -1,0 +1,58 @@
+use serde_json::{Value, json};
+
+use super::server::Server;
+
+fn named<'a>(answer: &'a Value, route: &str) -> &'a Value {
+    let routes = answer["routes"].as_array().unwrap();
+    routes.iter().find(|it| it["route"] == route).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_is_explained_with_the_route_it_takes_and_why_not_the_others() {
+    let server = Server::with_orders().await;
+    let routes = json!({"routes": [
+        {"name": "canary", "service": "orders", "hosts": ["why.test"], "cookies": [{"name": "canary"}]},
+        {"name": "json", "service": "orders", "hosts": ["why.test"], "methods": ["POST"],
+            "body": {"json": [{"pointer": "/type", "value": {"exact": "order"}}]}},
+        {"name": "rest", "service": "orders", "hosts": ["why.test"]},
+        {"name": "far", "service": "orders", "hosts": ["far.test"]},
+    ], "plugins": [{"name": "auth", "type": "key-auth", "attach": {"route": "json"}}]});
+    let applied = server.post("/v1/apply", routes).await;
+    assert_eq!(applied.status, 200, "{applied:?}");
+    let ask = async |asked: Value| server.post("/v1/explain", asked).await;
+    let answer = ask(json!({
+        "method": "POST", "url": "https://why.test:8443/a?b", "body": "{\"type\": \"order\"}",
+        "headers": {"content-type": "application/json"},
+    }))
+    .await
+    .json();
+    assert_eq!(answer["route"], "json", "{answer}");
+    assert_eq!(answer["action"], "forward to service `orders`");
+    assert_eq!(answer["plugins"][0]["name"], "auth");
+    assert_eq!(named(&answer, "json")["result"], "taken");
+    assert_eq!(named(&answer, "rest")["result"], "matches");
+    assert_eq!(named(&answer, "canary")["reason"], "cookies: `canary`");
+    assert_eq!(
+        named(&answer, "far")["reason"],
+        "hosts: the host is `why.test`"
+    );
+    let answer = ask(
+        json!({"method": "POST", "url": "http://why.test/", "body": "{",
+        "headers": {"content-type": "application/json"}}),
+    )
+    .await
+    .json();
+    assert_eq!(
+        (&answer["route"], &answer["status"]),
+        (&Value::Null, &json!(400)),
+        "{answer}"
+    );
+    assert_eq!(answer["code"], "match_undecided");
+    for wrong in [
+        json!({"url": "why.test"}),
+        json!({"url": "http://a/", "x": 1}),
+        json!({"url": "http://a/..", "method": "GET"}),
+    ] {
+        ask(wrong).await.problem(400, "invalid_request");
+    }
+}
