@@ -38,21 +38,27 @@ impl TestNode {
         dir: &Path,
         registry: Registry,
     ) -> Self {
-        let state = dir.join(name).display().to_string();
-        let control_planes = control_planes.join(",");
-        let settings: NodeSettings = settings::from_flags(&[
-            ("--http-listen", "127.0.0.1:0"),
-            ("--https-listen", "127.0.0.1:0"),
-            ("--status-listen", "127.0.0.1:0"),
-            ("--control-plane", &control_planes),
-            ("--state-dir", &state),
-            ("--access-log", "off"),
-            ("--workers", "1"),
-            ("--node-id", name),
-            ("--drain-timeout-ms", "2000"),
-        ]);
+        let settings = settings_of(name, control_planes, dir, &[]);
+        Self::run(&settings, registry).await
+    }
+
+    /// Starts one with more flags.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_flagged(
+        name: &str,
+        control_planes: &[String],
+        dir: &Path,
+        flags: &[(&str, &str)],
+    ) -> Self {
+        let settings = settings_of(name, control_planes, dir, flags);
+        Self::run(&settings, Registry::default()).await
+    }
+
+    async fn run(settings: &NodeSettings, registry: Registry) -> Self {
         Self {
-            running: Node::start_with(&settings, registry).await.unwrap(),
+            running: Node::start_with(settings, registry).await.unwrap(),
             client: http::client(),
         }
     }
@@ -90,4 +96,26 @@ impl TestNode {
         drop(self.client);
         self.running.drain().await;
     }
+}
+
+fn settings_of(
+    name: &str,
+    control_planes: &[String],
+    dir: &Path,
+    flags: &[(&str, &str)],
+) -> NodeSettings {
+    let state = dir.join(name).display().to_string();
+    let control_planes = control_planes.join(",");
+    let own = [
+        ("--http-listen", "127.0.0.1:0"),
+        ("--https-listen", "127.0.0.1:0"),
+        ("--status-listen", "127.0.0.1:0"),
+        ("--control-plane", &control_planes),
+        ("--state-dir", &state),
+        ("--access-log", "off"),
+        ("--workers", "1"),
+        ("--node-id", name),
+        ("--drain-timeout-ms", "2000"),
+    ];
+    settings::from_flags(&[&own, flags].concat())
 }
