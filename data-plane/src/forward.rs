@@ -8,6 +8,7 @@ mod call;
 mod failure;
 mod limit;
 mod outgoing;
+mod plan;
 mod race;
 mod replay;
 mod timed;
@@ -91,11 +92,11 @@ impl Forwarder {
         }
         let since = Instant::now();
         let permit = guard::enter(context, live, since)?;
-        let plan = call::plan(context, service, (&mut *forward.body, since))?;
+        let plan = plan::plan(context, service, (&mut *forward.body, since))?;
         let idle = forward
             .upgrade
             .is_some()
-            .then_some(call::idle(context, service));
+            .then_some(plan::idle(context, service));
         let (mut outgoing, handshake, rest) = outgoing(context, forward)?;
         let mut running = Running::new();
         let received = {

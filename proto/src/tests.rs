@@ -51,6 +51,20 @@ fn times_may_be_written_with_a_unit() {
 }
 
 #[test]
+fn a_list_of_names_reads_and_writes_as_names() {
+    let value =
+        json!({"name": "a", "url": "http://a", "retry": {"on": ["reset", "grpc_unavailable"]}});
+    let service = Kind::Service.from_json(value.clone()).unwrap();
+    assert_eq!(
+        service.to_json().unwrap()["retry"]["on"],
+        value["retry"]["on"]
+    );
+    let unknown = json!({"name": "a", "retry": {"on": ["rest"]}});
+    let error = Kind::Service.from_json(unknown).unwrap_err().to_string();
+    assert!(error.contains("connect_failure"), "{error}");
+}
+
+#[test]
 fn settings_are_an_object_in_json_and_order_does_not_change_the_version() {
     let plugin = |settings| {
         let value = json!({"name": "a", "type": "cors", "attach": {"route": "a"}, "mode": "shadow", "settings": settings});

@@ -4,6 +4,7 @@
 
 mod clients;
 mod ejections;
+mod failing_targets;
 mod fault;
 mod fleet;
 mod gateway;

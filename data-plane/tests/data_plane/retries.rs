@@ -261,35 +261,3 @@ async fn the_access_line_tells_of_each_attempt() {
     assert!(tried[0]["why"].is_null(), "{line}");
     assert!([500, 503].contains(&status(&answer)), "{answer}");
 }
-
-#[tokio::test]
-async fn with_a_third_of_the_targets_failing_at_random_clients_see_no_error() {
-    let on = json!({
-        "on": ["server_error"], "attempts": 4, "per_try_timeout_ms": 100,
-        "budget": {"percent": 100, "min": 16},
-    });
-    let fleet = Fleet::start(&[Fault::None; 6], retry(on)).await;
-    let faults = [
-        Fault::Refuse,
-        Fault::ResetMidHead,
-        Fault::Status(503),
-        Fault::Garbage,
-        Fault::Hang,
-        Fault::ResetAtOnce,
-        Fault::HalfStatus,
-    ];
-    for (round, fault) in faults.iter().cycle().take(21).enumerate() {
-        let failing = [round % 6, (round * 5 + 2) % 6];
-        for (place, target) in fleet.targets.iter().enumerate() {
-            target.set(if failing.contains(&place) {
-                *fault
-            } else {
-                Fault::None
-            });
-        }
-        let asked = (0..8).map(|_| fleet.send("GET", ""));
-        for answer in futures_util::future::join_all(asked).await {
-            assert_eq!(status(&answer), 200, "{fault:?}: {answer}");
-        }
-    }
-}

@@ -16,6 +16,8 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
+    fault::Fault,
+    fleet::Fleet,
     gateway::{Gateway, body, status},
     upstream,
 };
@@ -90,6 +92,37 @@ async fn a_collector_gets_the_exchange_and_its_stages_as_a_part_of_the_client_s_
         .collect();
     assert!(body(&answer).contains(&forward), "{answer}");
     gateway.node.drain().await;
+}
+
+#[tokio::test]
+async fn each_attempt_is_a_span_of_its_own_and_the_parent_of_its_target_s() {
+    let (endpoint, mut spans) = collector().await;
+    let policy = json!({"on": ["server_error"], "backoff": {"base_ms": 1}});
+    let faults = [Fault::HalfStatus];
+    let flags = ["--otlp-endpoint", &endpoint];
+    let fleet = Fleet::start_with(&flags, &faults, json!({ "retry": policy })).await;
+    let answer = fleet.send("GET", "").await;
+    assert_eq!(status(&answer), 200);
+    let mut all = Vec::new();
+    while all.last().is_none_or(|span: &Span| span.name != "GET") {
+        let span = timeout(Duration::from_secs(10), spans.recv()).await;
+        all.push(span.unwrap().unwrap());
+    }
+    let attempts: Vec<&Span> = all.iter().filter(|span| span.name == "forward").collect();
+    let [first, second] = *attempts else {
+        panic!("two attempts: {all:?}");
+    };
+    let has = |span: &Span, name: &str| span.attributes.iter().any(|it| it.key == name);
+    assert!(!has(first, "http.request.resend_count"), "{first:?}");
+    assert!(has(second, "http.request.resend_count"), "{second:?}");
+    assert!(has(second, "gatewright.retry_reason"), "{second:?}");
+    let id = |span: &Span| -> String {
+        let bytes = span.span_id.iter();
+        bytes.map(|byte| format!("{byte:02x}")).collect()
+    };
+    assert_ne!(id(first), id(second));
+    assert!(body(&answer).contains(&id(second)), "{answer}");
+    fleet.gateway.node.drain().await;
 }
 
 #[tokio::test]

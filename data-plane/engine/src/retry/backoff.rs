@@ -38,3 +38,26 @@ impl Backoff {
         self.bound(retry).mul_f64(chance.clamp(0.0, 1.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn the_wait_is_drawn_from_the_whole_of_a_range_that_doubles_up_to_ten_times_the_base() {
+        let backoff = Backoff::default();
+        let bounds: Vec<u64> = (1..=7)
+            .map(|retry| u64::try_from(backoff.bound(retry).as_millis()).unwrap())
+            .collect();
+        assert_eq!(bounds, [25, 50, 100, 200, 250, 250, 250]);
+        assert_eq!(backoff.pause(1, 0.0), ms(0));
+        assert_eq!(backoff.pause(3, 0.5), ms(50));
+        for retry in [1, 2, 3, 4, 5, 40, u32::MAX] {
+            assert!(backoff.pause(retry, 0.999_999) < backoff.bound(retry));
+        }
+    }
+}

@@ -60,3 +60,29 @@ impl Drop for Permit {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_a_share_of_what_is_in_flight_and_at_least_a_few() {
+        let budget = Budget::default();
+        assert_eq!(budget.most(10), 3, "the minimum wins");
+        assert_eq!(budget.most(100), 20);
+        assert_eq!(budget.most(0), 3);
+        let none = Budget { percent: 0, min: 0 };
+        assert_eq!(none.most(1000), 0);
+    }
+
+    #[test]
+    fn retries_beyond_the_budget_do_not_begin_and_one_that_ends_makes_room() {
+        let retrying = Arc::new(Retrying::default());
+        let most = Budget::default().most(10);
+        let mut permits: Vec<_> = (0..3).map(|_| retrying.begin(most).unwrap()).collect();
+        assert!(retrying.begin(most).is_none());
+        permits.pop();
+        assert_eq!(retrying.count(), 2);
+        assert!(retrying.begin(most).is_some());
+    }
+}

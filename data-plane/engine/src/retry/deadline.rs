@@ -96,3 +96,67 @@ pub fn grpc_timeout(left: Duration) -> HeaderValue {
     };
     HeaderValue::try_from(text).expect("digits and a letter are visible ASCII")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn the_timeout_of_grpc_is_read_and_written() {
+        for (text, time) in [
+            ("1H", Duration::from_hours(1)),
+            ("2M", Duration::from_mins(2)),
+            ("3S", Duration::from_secs(3)),
+            ("99999999m", ms(99_999_999)),
+            ("5u", Duration::from_micros(5)),
+            ("0n", Duration::ZERO),
+        ] {
+            assert_eq!(parse_grpc_timeout(text.as_bytes()), Some(time), "{text}");
+        }
+        for text in ["", "m", "123456789m", "-1S", "1", "1s", "1 S", "1.5S"] {
+            assert_eq!(parse_grpc_timeout(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(grpc_timeout(ms(1500)), "1500m");
+        assert_eq!(grpc_timeout(Duration::from_micros(900)), "0m");
+        assert_eq!(grpc_timeout(Duration::from_secs(100_000)), "100000S");
+        assert_eq!(grpc_timeout(Duration::MAX), "99999999H");
+    }
+
+    #[test]
+    fn a_client_s_deadline_is_bounded_and_less_the_way_back() {
+        let mut rule = DeadlineRule {
+            grpc_timeout: true,
+            header: Some("x-wait-ms".parse().unwrap()),
+            max: None,
+            offset: ms(10),
+            forward: true,
+        };
+        let mut headers = HeaderMap::new();
+        assert_eq!(rule.asked(&headers), None);
+        headers.insert("grpc-timeout", HeaderValue::from_static("2S"));
+        assert_eq!(rule.asked(&headers), Some(ms(2000)));
+        headers.insert("x-wait-ms", HeaderValue::from_static("500"));
+        assert_eq!(rule.asked(&headers), Some(ms(500)));
+        assert_eq!(rule.bound(ms(500)), ms(490));
+        assert_eq!(rule.bound(ms(5)), Duration::ZERO);
+        rule.max = Some(ms(60_000));
+        assert_eq!(rule.bound(ms(30_000)), ms(29_990));
+        assert_eq!(rule.bound(ms(90_000)), ms(59_990));
+        rule.max = Some(Duration::ZERO);
+        assert_eq!(rule.bound(ms(90_000)), ms(89_990));
+        rule.tell(&mut headers, ms(77), false);
+        assert_eq!(
+            (&headers["grpc-timeout"], &headers["x-wait-ms"]),
+            (
+                &HeaderValue::from_static("2S"),
+                &HeaderValue::from_static("77"),
+            )
+        );
+        rule.tell(&mut headers, ms(76), true);
+        assert_eq!(headers["grpc-timeout"], "76m");
+    }
+}

@@ -1,12 +1,9 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use gatewright_proto::v1::RetryOn;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::{
-    Backoff, Budget, Conditions, DeadlineRule, Ended, Hedge, Judgement, Reason, RetryPolicy,
-    Retrying, Step, Stop, grpc_timeout, judge, parse_grpc_timeout,
-};
+use super::{Conditions, Ended, Hedge, Judgement, Reason, RetryPolicy, Step, Stop, judge};
 use crate::outcome::End;
 
 const fn ms(milliseconds: u64) -> Duration {
@@ -41,41 +38,6 @@ fn ended(end: End) -> Ended<'static> {
 
 const SENT: End = End::Reset { sent: true };
 const UNSENT: End = End::Reset { sent: false };
-
-#[test]
-fn the_wait_is_drawn_from_the_whole_of_a_range_that_doubles_up_to_ten_times_the_base() {
-    let backoff = Backoff::default();
-    let bounds: Vec<u64> = (1..=7)
-        .map(|retry| u64::try_from(backoff.bound(retry).as_millis()).unwrap())
-        .collect();
-    assert_eq!(bounds, [25, 50, 100, 200, 250, 250, 250]);
-    assert_eq!(backoff.pause(1, 0.0), ms(0));
-    assert_eq!(backoff.pause(3, 0.5), ms(50));
-    for retry in [1, 2, 3, 4, 5, 40, u32::MAX] {
-        assert!(backoff.pause(retry, 0.999_999) < backoff.bound(retry));
-    }
-}
-
-#[test]
-fn a_budget_is_a_share_of_what_is_in_flight_and_at_least_a_few() {
-    let budget = Budget::default();
-    assert_eq!(budget.most(10), 3, "the minimum wins");
-    assert_eq!(budget.most(100), 20);
-    assert_eq!(budget.most(0), 3);
-    let none = Budget { percent: 0, min: 0 };
-    assert_eq!(none.most(1000), 0);
-}
-
-#[test]
-fn retries_beyond_the_budget_do_not_begin_and_one_that_ends_makes_room() {
-    let retrying = Arc::new(Retrying::default());
-    let most = Budget::default().most(10);
-    let mut permits: Vec<_> = (0..3).map(|_| retrying.begin(most).unwrap()).collect();
-    assert!(retrying.begin(most).is_none());
-    permits.pop();
-    assert_eq!(retrying.count(), 2);
-    assert!(retrying.begin(most).is_some());
-}
 
 #[test]
 fn by_default_only_what_no_target_can_have_seen_is_sent_again_and_once() {
@@ -295,59 +257,4 @@ fn the_first_good_answer_wins_and_a_bad_one_waits_for_the_others() {
     assert_eq!(judge(true, 0), Judgement::Wins);
     assert_eq!(judge(false, 1), Judgement::Discarded);
     assert_eq!(judge(false, 0), Judgement::Last);
-}
-
-#[test]
-fn the_timeout_of_grpc_is_read_and_written() {
-    for (text, time) in [
-        ("1H", Duration::from_hours(1)),
-        ("2M", Duration::from_mins(2)),
-        ("3S", Duration::from_secs(3)),
-        ("99999999m", ms(99_999_999)),
-        ("5u", Duration::from_micros(5)),
-        ("0n", Duration::ZERO),
-    ] {
-        assert_eq!(parse_grpc_timeout(text.as_bytes()), Some(time), "{text}");
-    }
-    for text in ["", "m", "123456789m", "-1S", "1", "1s", "1 S", "1.5S"] {
-        assert_eq!(parse_grpc_timeout(text.as_bytes()), None, "{text}");
-    }
-    assert_eq!(grpc_timeout(ms(1500)), "1500m");
-    assert_eq!(grpc_timeout(Duration::from_micros(900)), "0m");
-    assert_eq!(grpc_timeout(Duration::from_secs(100_000)), "100000S");
-    assert_eq!(grpc_timeout(Duration::MAX), "99999999H");
-}
-
-#[test]
-fn a_client_s_deadline_is_bounded_and_less_the_way_back() {
-    let mut rule = DeadlineRule {
-        grpc_timeout: true,
-        header: Some("x-wait-ms".parse().unwrap()),
-        max: None,
-        offset: ms(10),
-        forward: true,
-    };
-    let mut headers = HeaderMap::new();
-    assert_eq!(rule.asked(&headers), None);
-    headers.insert("grpc-timeout", HeaderValue::from_static("2S"));
-    assert_eq!(rule.asked(&headers), Some(ms(2000)));
-    headers.insert("x-wait-ms", HeaderValue::from_static("500"));
-    assert_eq!(rule.asked(&headers), Some(ms(500)));
-    assert_eq!(rule.bound(ms(500)), ms(490));
-    assert_eq!(rule.bound(ms(5)), Duration::ZERO);
-    rule.max = Some(ms(60_000));
-    assert_eq!(rule.bound(ms(30_000)), ms(29_990));
-    assert_eq!(rule.bound(ms(90_000)), ms(59_990));
-    rule.max = Some(Duration::ZERO);
-    assert_eq!(rule.bound(ms(90_000)), ms(89_990));
-    rule.tell(&mut headers, ms(77), false);
-    assert_eq!(
-        (&headers["grpc-timeout"], &headers["x-wait-ms"]),
-        (
-            &HeaderValue::from_static("2S"),
-            &HeaderValue::from_static("77"),
-        )
-    );
-    rule.tell(&mut headers, ms(76), true);
-    assert_eq!(headers["grpc-timeout"], "76m");
 }
