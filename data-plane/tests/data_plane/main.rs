@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod draining;
 mod ejections;
 mod failing_targets;
 mod fault;
