@@ -104,7 +104,9 @@ impl LiveUpstream {
 
     /// The share of the addresses that are not used because they are ill, 0 to 1.
     pub(crate) fn ill_share(&self) -> f64 {
-        0.0
+        let addresses = self.addresses.load();
+        let ill = addresses.iter().filter(|it| !it.state.health.usable());
+        ill.count() as f64 / addresses.len().max(1) as f64
     }
 
     /// Tells of every address.

@@ -110,8 +110,45 @@ impl Collector for GuardMetrics {
                 }
             }
         }
-        Ok(())
+        encode_plugins(&published.snapshot, &mut encoder)
     }
+}
+
+/// One value of a plugin.
+struct PluginRow {
+    name: &'static str,
+    help: &'static str,
+    labels: [(&'static str, String); 2],
+    value: f64,
+}
+
+fn encode_plugins(
+    snapshot: &Snapshot,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> Result<(), fmt::Error> {
+    let mut rows = Vec::new();
+    for instance in snapshot.plugins.values() {
+        instance.gauges(&mut |gauge| {
+            let plugin = ("plugin", instance.name.to_string());
+            rows.push(PluginRow {
+                name: gauge.name,
+                help: gauge.help,
+                labels: [plugin, ("service", gauge.service.to_owned())],
+                value: gauge.value,
+            });
+        });
+    }
+    rows.sort_by(|one, other| (one.name, &one.labels).cmp(&(other.name, &other.labels)));
+    for metric in rows.chunk_by(|one, other| one.name == other.name) {
+        let (name, help) = (metric[0].name, metric[0].help);
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for row in metric {
+            family
+                .encode_family(&row.labels)?
+                .encode_gauge(&row.value)?;
+        }
+    }
+    Ok(())
 }
 
 fn guards(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Guard)> {

@@ -7,7 +7,7 @@ use gatewright_proto::{
     v1::{Attach, attach::To},
 };
 
-use super::{Flow, Plugin, when::When};
+use super::{Flow, Gauge, Plugin, when::When};
 use crate::{Action, Code, Rejection, RequestContext};
 
 /// A plugin resource, compiled.
@@ -138,6 +138,11 @@ impl Instance {
     /// The CEL expression of `when`; empty for none.
     pub fn condition(&self) -> &str {
         self.when.as_ref().map_or("", When::source)
+    }
+
+    /// See [`Plugin::gauges`].
+    pub fn gauges(&self, tell: &mut dyn FnMut(Gauge<'_>)) {
+        self.plugin.gauges(tell);
     }
 
     /// Whether it does not apply to this request.

@@ -52,6 +52,22 @@ pub trait Plugin: Send + Sync + std::fmt::Debug {
     /// Looks at the head of the response before the client sees it, and may change it. Also called
     /// for answers of the gateway itself, if `on_request` was.
     fn on_response(&self, _request: &RequestContext, _response: &mut response::Parts) {}
+
+    /// Tells the present values of what it wants in the metrics. Called when they are read.
+    fn gauges(&self, _tell: &mut dyn FnMut(Gauge<'_>)) {}
+}
+
+/// A value of a plugin for the metrics, of which the labels are the instance and a service.
+#[derive(Clone, Copy, Debug)]
+pub struct Gauge<'a> {
+    /// Name of the metric, without the prefix.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// Name of the service.
+    pub service: &'a str,
+    /// The value.
+    pub value: f64,
 }
 
 /// What a plugin wants done.

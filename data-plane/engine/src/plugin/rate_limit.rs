@@ -11,16 +11,20 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, header, response};
+use smallvec::SmallVec;
 
 use self::{
+    adaptive::{Adaptive, WHOLE},
     gcra::Quota,
     key::Part,
     settings::Settings,
     store::{Store, Verdict},
 };
-use super::{Build, Configure, Flow, InvalidSetting, Plugin};
-use crate::{Code, Note, Rejection, RequestContext};
+use super::{Build, Configure, Flow, Gauge, InvalidSetting, Plugin};
+use crate::{Action, Code, Note, Rejection, RequestContext};
 
+mod adaptive;
+mod follow;
 mod gcra;
 mod key;
 mod settings;
@@ -45,6 +49,8 @@ pub(super) struct RateLimit {
     key: Vec<Part>,
     ipv6_prefix: u8,
     max_keys: usize,
+    /// How the limits follow the health of services; none where they do not.
+    adaptive: Option<Adaptive>,
     /// `RateLimit-Policy`; none where clients are not told.
     policy: Option<HeaderValue>,
     store: Arc<Store>,
@@ -58,6 +64,14 @@ struct Window {
     requests: u32,
     /// As it was written: `1m`.
     per: String,
+    seconds: u64,
+}
+
+impl Window {
+    /// What is in force of it.
+    fn in_force(&self, share: u32) -> u64 {
+        (u64::from(self.requests) * u64::from(share) / u64::from(WHOLE)).max(1)
+    }
 }
 
 impl Configure for RateLimit {
@@ -81,6 +95,11 @@ first 64 bits (`ipv6_prefix`), since a client usually has all of these.
 
 At most `max_keys` keys are remembered. Beyond that, those that have used least of their limits are
 forgotten first, as if they had not sent anything.
+
+With `adaptive`, the limits fall with the health of the service that a request goes to, and recover. Once a second, where
+any of the `signals` is over its threshold, the limits in force shrink by a fifth (by half where it is twice over it), down
+to `floor_percent` of what is written; where none is, they grow by 5 percent of it. Shares are kept for each service;
+their present value is in `gatewright_rate_limit_effective_ratio`, and in what answers tell clients.
 
 Answers tell clients where they stand, in `RateLimit` and `RateLimit-Policy`
 (draft-ietf-httpapi-ratelimit-headers): `r` requests are left, and after `t` seconds all are.";
@@ -108,14 +127,22 @@ impl Plugin for RateLimit {
         });
         // 584 years.
         let now = START.elapsed().as_nanos() as u64;
-        let verdict = self.store.charge(key, &self.quotas, self.max_keys, now);
+        let share = self.share(request, now);
+        let verdict = match share {
+            WHOLE => self.store.charge(key, &self.quotas, self.max_keys, now),
+            _ => {
+                let quotas: SmallVec<[Quota; 2]> =
+                    self.quotas.iter().map(|it| it.scaled(share)).collect();
+                self.store.charge(key, &quotas, self.max_keys, now)
+            }
+        };
         if self.policy.is_some() {
             let standing = Note::Field(self.standing(&verdict));
             request.notes.leave(&self.name, standing);
         }
         match verdict.refused {
             None => Flow::Continue,
-            Some((window, wait)) => Flow::Reject(self.refuse(window, wait)),
+            Some((window, wait)) => Flow::Reject(self.refuse(window, wait, share)),
         }
     }
 
@@ -125,19 +152,58 @@ impl Plugin for RateLimit {
         };
         if let Some(Note::Field(standing)) = request.notes.of(&self.name) {
             response.headers.append(RATE_LIMIT, standing.clone());
-            response.headers.append(RATE_LIMIT_POLICY, policy.clone());
+            let policy = match self.share(request, START.elapsed().as_nanos() as u64) {
+                WHOLE => policy.clone(),
+                share => self.policy_in_force(share),
+            };
+            response.headers.append(RATE_LIMIT_POLICY, policy);
+        }
+    }
+
+    fn gauges(&self, tell: &mut dyn FnMut(Gauge<'_>)) {
+        if let Some(adaptive) = &self.adaptive {
+            adaptive.each(|service, value| {
+                tell(Gauge {
+                    name: "rate_limit_effective_ratio",
+                    help: "The share of an adaptive rate limit that is in force",
+                    service,
+                    value,
+                });
+            });
         }
     }
 }
 
 impl RateLimit {
-    fn refuse(&self, window: usize, wait_ns: u64) -> Rejection {
+    /// The share of the limits that is in force, in thousandths.
+    fn share(&self, request: &RequestContext, now: u64) -> u32 {
+        match (&self.adaptive, &request.route.action) {
+            (Some(adaptive), Action::Forward(service)) => {
+                adaptive.share(&service.name, service.guard.signal.read(), now)
+            }
+            _ => WHOLE,
+        }
+    }
+
+    fn refuse(&self, window: usize, wait_ns: u64, share: u32) -> Rejection {
         let detail = self.windows.get(window).map_or_else(String::new, |it| {
-            format!("over the limit of {} requests in {}", it.requests, it.per)
+            let requests = it.in_force(share);
+            format!("over the limit of {requests} requests in {}", it.per)
         });
         let seconds = wait_ns.div_ceil(NANOSECONDS).max(1);
         Rejection::new(Code::RateLimited, detail)
             .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// As `"orders";q=50;w=60`: what is written, or what is in force of it.
+    fn policy_in_force(&self, share: u32) -> HeaderValue {
+        let mut text = BytesMut::new();
+        for window in &self.windows {
+            let comma = if text.is_empty() { "" } else { ", " };
+            let (name, requests, seconds) = (&window.name, window.in_force(share), window.seconds);
+            let _ = write!(text, "{comma}\"{name}\";q={requests};w={seconds}");
+        }
+        field(text.freeze())
     }
 
     /// As `"orders";r=9;t=1`. The one allocation that telling clients costs.

@@ -25,6 +25,15 @@ impl Quota {
         })
     }
 
+    /// This share of it, in thousandths: as many fewer requests, in the same time. One at least.
+    pub(super) fn scaled(&self, permille: u32) -> Self {
+        let interval_ns = self.interval_ns * 1000 / u64::from(permille.max(1));
+        Self {
+            interval_ns,
+            refill_ns: self.refill_ns.max(interval_ns),
+        }
+    }
+
     /// Time to refill an empty bucket.
     pub(super) const fn refill_ns(&self) -> u64 {
         self.refill_ns
@@ -66,6 +75,24 @@ mod tests {
     use proptest::prelude::{ProptestConfig, prop, proptest};
 
     use super::Quota;
+
+    #[test]
+    fn a_part_of_a_limit_knows_what_was_used_of_the_whole() {
+        let whole = Quota::new(100, 1000, 100).unwrap();
+        let half = whole.scaled(500);
+        let mut full_at = 0;
+        for _ in 0..60 {
+            full_at = whole.check(full_at, 0).unwrap();
+        }
+        assert_eq!(whole.remaining(full_at, 0), 40);
+        assert_eq!(half.remaining(full_at, 0), 20);
+        for _ in 0..20 {
+            full_at = half.check(full_at, 0).unwrap();
+        }
+        assert!(half.check(full_at, 0).is_err());
+        let single = Quota::new(1, 1000, 1).unwrap().scaled(100);
+        assert!(single.check(0, 0).is_ok());
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]

@@ -1,13 +1,14 @@
 //! Settings of `rate-limit`, and what is wrong with them.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
-use bytes::BytesMut;
 use gatewright_proto::json::parse_milliseconds;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{RateLimit, Window, field, gcra::Quota, key::Part, store::Store};
+use super::{
+    RateLimit, Window, adaptive::WHOLE, follow::Follow, gcra::Quota, key::Part, store::Store,
+};
 use crate::plugin::{Build, Configure, InvalidSetting};
 
 const MAX_LIMITS: usize = 8;
@@ -38,6 +39,9 @@ pub(crate) struct Settings {
     /// Whether answers have `RateLimit` and `RateLimit-Policy`.
     #[serde(default = "announced")]
     announce: bool,
+    /// How the limits follow the health of the service. Default: they do not.
+    #[serde(default)]
+    adaptive: Option<Follow>,
 }
 
 /// One limit.
@@ -91,6 +95,8 @@ impl Settings {
             let reason = format!("`{}` is not within 16 to 10,000,000", self.max_keys);
             mistakes.push(InvalidSetting::new("max_keys", reason));
         }
+        let adaptive = self.adaptive.as_ref();
+        let adaptive = adaptive.map(|it| it.compile(build, &mut mistakes));
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -98,9 +104,10 @@ impl Settings {
             .iter()
             .map(|it| window(build.name, it, limits.len()))
             .collect();
-        Ok(RateLimit {
+        let mut limit = RateLimit {
             name: Arc::clone(build.name),
-            policy: self.announce.then(|| policy(&windows, &limits)),
+            policy: None,
+            adaptive,
             windows,
             quotas: limits.iter().map(|it| it.quota).collect(),
             key,
@@ -109,7 +116,9 @@ impl Settings {
             store: build
                 .states
                 .keep(RateLimit::NAME, build.name, Store::default),
-        })
+        };
+        limit.policy = self.announce.then(|| limit.policy_in_force(WHOLE));
+        Ok(limit)
     }
 
     /// From short to long, so that counts stay with their window when limits are reordered.
@@ -214,20 +223,6 @@ fn window(instance: &str, checked: &Checked<'_>, count: usize) -> Window {
         },
         requests: checked.limit.requests,
         per,
+        seconds: checked.period_ms / 1000,
     }
-}
-
-/// As `"orders";q=100;w=60`.
-fn policy(windows: &[Window], limits: &[Checked<'_>]) -> http::HeaderValue {
-    let mut text = BytesMut::new();
-    for (window, limit) in windows.iter().zip(limits) {
-        let comma = if text.is_empty() { "" } else { ", " };
-        let seconds = limit.period_ms / 1000;
-        let _ = write!(
-            text,
-            "{comma}\"{}\";q={};w={seconds}",
-            window.name, window.requests
-        );
-    }
-    field(text.freeze())
 }

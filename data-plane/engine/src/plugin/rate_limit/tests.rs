@@ -243,4 +243,14 @@ fn mistakes_are_named() {
     ];
     assert_eq!(mistakes("rate-limit", &settings), expected);
     assert_eq!(mistakes("rate-limit", &json!({})), ["settings.limits"]);
+    let settings = json!({
+        "limits": [{"requests": 1, "per": "1s"}],
+        "adaptive": {"floor_percent": 0, "signals": {"error_percent": 101, "latency_percent": 100}},
+    });
+    let expected = [
+        "settings.adaptive.floor_percent",
+        "settings.adaptive.signals.error_percent",
+        "settings.adaptive.signals.latency_percent",
+    ];
+    assert_eq!(mistakes("rate-limit", &settings), expected);
 }
