@@ -9,6 +9,7 @@ use gatewright_proto::v1::Protocol;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 
+use crate::guard::gate::Gate;
 pub use io::Io;
 
 /// Where a request is sent: connections to equal origins are shared.
@@ -20,6 +21,8 @@ pub struct Origin {
     pub tls: Option<(Arc<gatewright_engine::Tls>, Arc<str>)>,
     /// Version of HTTP to speak.
     pub protocol: Protocol,
+    /// The limits on connections to it, where there are any.
+    pub(crate) gate: Option<Gate>,
 }
 
 /// Why a request got no response head.
@@ -31,6 +34,10 @@ pub enum SendError {
     /// No connection in this time. Nothing was sent.
     #[error("no connection within {0:?}")]
     ConnectTimeout(Duration),
+    /// All connections that there may be are in use, and too many requests wait for one, or this one has waited
+    /// too long. Nothing was sent.
+    #[error("no connection is free")]
+    Overloaded,
     /// The target refused the stream before processing it (REFUSED_STREAM, GOAWAY). Safe to send again.
     #[error("the target refused the stream")]
     Refused,

@@ -221,6 +221,7 @@ impl Forwarder {
             address: address.socket,
             tls,
             protocol: service.protocol,
+            gate: live.gate.clone(),
         };
         match service.protocol {
             Spoken::Http1 => self.http1.send(&origin, outgoing).await,

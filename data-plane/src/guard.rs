@@ -1,5 +1,6 @@
 //! What protects services, at work: the clock and the log of the decisions that the engine makes.
 
+pub(crate) mod gate;
 mod metrics;
 
 use std::{

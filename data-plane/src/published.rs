@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     config_stream::{Draft, Reporter},
-    guard,
+    guard::{self, gate::Gate},
     health::{Prober, Way},
     telemetry::{Metrics, RouteMetrics, ServiceMetrics},
     upstream::{LiveUpstream, Upstreams},
@@ -41,6 +41,8 @@ pub struct LiveService {
     pub metrics: Arc<ServiceMetrics>,
     /// What protects it.
     pub guard: Arc<Guard>,
+    /// The limits on its connections, where there are any.
+    pub(crate) gate: Option<Gate>,
     /// The name to send and check in TLS; none is the target's host.
     pub server_name: Option<Arc<str>>,
     /// Its retries under way.
@@ -190,11 +192,13 @@ impl Publisher {
             .as_ref()
             .and_then(|tls| tls.server_name.as_deref());
         let retrying = present.map(|it| Arc::clone(&it.retrying));
+        let gate = Gate::of(&service.guard, upstream.connections());
         LiveService {
             retrying: retrying.unwrap_or_default(),
             upstream,
             metrics,
             guard: Arc::clone(&service.guard),
+            gate,
             server_name: server_name.map(Arc::from),
         }
     }

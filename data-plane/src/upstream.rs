@@ -22,6 +22,7 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     config_stream::Draft,
+    guard::gate::Connections,
     health::{Condition, Group},
 };
 pub(crate) use address::Address;
@@ -100,6 +101,11 @@ impl LiveUpstream {
         }
         let _ = timeout(pick.patience, resolved.wait_for(|done| *done)).await;
         self.pick_now(pick)
+    }
+
+    /// Its connections, for limits on them.
+    pub(crate) fn connections(&self) -> &Arc<Connections> {
+        &self.state.connections
     }
 
     /// The share of the addresses that are not used because they are ill, 0 to 1.

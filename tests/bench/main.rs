@@ -10,6 +10,7 @@
 //! ```
 #![allow(clippy::print_stdout)]
 
+mod adaptive;
 mod gatewright;
 mod http;
 mod load;
@@ -41,8 +42,9 @@ fn main() -> anyhow::Result<()> {
     match arguments.first().map(String::as_str) {
         Some("upstream") => Ok(upstream::run(UPSTREAM.parse()?)?),
         Some("load") => load_here(arguments.get(1).context("load needs a scenario")?),
+        Some("adaptive") => adaptive::run(),
         Some("run") => run(arguments.get(1).map_or(Ok(3), |text| text.parse())?),
-        _ => bail!("usage: gatewright-bench run [REPETITIONS]"),
+        _ => bail!("usage: gatewright-bench run [REPETITIONS] | adaptive"),
     }
 }
 

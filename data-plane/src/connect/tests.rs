@@ -43,6 +43,7 @@ fn origin(address: SocketAddr, tls: Tls, protocol: Protocol) -> Origin {
         address,
         tls: Some((Arc::new(tls), "target.test".into())),
         protocol,
+        gate: None,
     }
 }
 

@@ -152,7 +152,8 @@ fn end(sent: &Result<Received, SendError>, spoken: Spoken) -> End {
         Err(SendError::Refused) => End::Refused,
         Err(SendError::Closed { .. } | SendError::Malformed(_)) => End::Reset { sent: true },
         Err(SendError::IdleTimeout | SendError::AttemptTimeout(_)) => End::Timeout,
-        Err(SendError::RequestBody(_)) => End::Abandoned,
+        // That the gateway may not open another connection says nothing of the target.
+        Err(SendError::RequestBody(_) | SendError::Overloaded) => End::Abandoned,
     }
 }
 

@@ -20,6 +20,10 @@ pub(super) fn failed(error: &SendError) -> Rejection {
         SendError::Connect(_) | SendError::ConnectTimeout(_) => {
             Rejection::new(Code::UpstreamUnreachable, "the upstream cannot be reached")
         }
+        SendError::Overloaded => Rejection::new(
+            Code::UpstreamOverloaded,
+            "no connection to the upstream is free",
+        ),
         SendError::RequestBody(BodyError::TooLarge(most)) => {
             Rejection::new(Code::BodyTooLarge, format!("the body is over {most} bytes"))
         }

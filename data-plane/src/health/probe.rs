@@ -132,5 +132,7 @@ fn origin(check: &Check, way: &Way, address: &Address) -> Origin {
             Probe::Tcp { .. } => Protocol::Http1,
             Probe::Grpc { .. } => Protocol::Http2,
         },
+        // Checks are few, and must get through where requests do not.
+        gate: None,
     }
 }

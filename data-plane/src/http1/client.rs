@@ -21,6 +21,7 @@ use crate::{
     body::{Body, BodyError},
     connect::{self, Origin, SendError},
     exchange::{Interim, Tunnel},
+    guard::gate::Placed,
 };
 use body::ResponseBody;
 use connection::Upstream;
@@ -75,10 +76,7 @@ impl Pool {
     ) -> Result<Received, SendError> {
         let (mut upstream, reused) = match self.shelf.take(origin) {
             Some(idle) => (idle, true),
-            None => {
-                let io = connect::open(origin, outgoing.connect_timeout).await?;
-                (Upstream::new(io), false)
-            }
+            None => self.open(origin, outgoing.connect_timeout).await?,
         };
         let mut upload = begin(&mut upstream, outgoing);
         let bodiless = *outgoing.request.method() == Method::HEAD;
@@ -101,6 +99,27 @@ impl Pool {
             return Err(SendError::Malformed("101 that was not asked for"));
         }
         Ok(self.received(head, upstream, upload, (origin, outgoing)))
+    }
+
+    /// A new connection, or where there may not be another one, whichever is free first. Says whether it was idle.
+    async fn open(
+        &self,
+        origin: &Origin,
+        timeout: Duration,
+    ) -> Result<(Upstream, bool), SendError> {
+        let Some(gate) = &origin.gate else {
+            let io = connect::open(origin, timeout).await?;
+            return Ok((Upstream::new(io, None), false));
+        };
+        gate.register(&self.shelf);
+        let idle = || self.shelf.take(origin);
+        match gate.place(origin.address, timeout, idle).await? {
+            Placed::Idle(upstream) => Ok((upstream, true)),
+            Placed::New(place) => {
+                let io = connect::open(origin, timeout).await?;
+                Ok((Upstream::new(io, Some(place)), false))
+            }
+        }
     }
 
     fn received(

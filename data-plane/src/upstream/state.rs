@@ -13,7 +13,10 @@ use std::{
 
 use gatewright_engine::outcome::Outcome;
 
-use crate::health::{Group, Health};
+use crate::{
+    guard::gate::Connections,
+    health::{Group, Health},
+};
 
 /// Of one upstream, by its name.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub(crate) struct UpstreamState {
     changes: Arc<AtomicU64>,
     /// The health of its targets together.
     pub(super) health: Arc<Group>,
+    /// Its connections, where they are limited.
+    pub(crate) connections: Arc<Connections>,
     by_address: Mutex<HashMap<SocketAddr, Weak<TargetState>>>,
 }
 

@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone, Default)]
 struct Held {
     asked: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
     open: Arc<(Mutex<bool>, Condvar)>,
 }
 
@@ -32,6 +33,7 @@ impl Held {
     fn listen(&self) -> SocketAddr {
         let held = self.clone();
         upstream::scripted(move |mut socket| {
+            held.connections.fetch_add(1, Ordering::SeqCst);
             while read_request(&mut socket).is_some() {
                 held.asked.fetch_add(1, Ordering::SeqCst);
                 let open = held.open.0.lock().unwrap();
@@ -83,6 +85,18 @@ async fn serving(service: Value, flags: &[&str]) -> Gateway {
     gateway
 }
 
+/// An upstream with these limits.
+fn limited(held: &Held, limits: Value) -> [(Kind, Value); 4] {
+    let address = held.listen().to_string();
+    let target = json!({"name": "t", "upstream": "u", "address": address});
+    [
+        (Kind::Upstream, json!({"name": "u", "limits": limits})),
+        (Kind::Target, target),
+        (Kind::Service, json!({"name": "s", "upstream": "u"})),
+        (Kind::Route, json!({"name": "r", "service": "s"})),
+    ]
+}
+
 /// Sends two that wait and one more, and returns its answer and what became of the others.
 async fn third(gateway: &Gateway, held: &Held) -> (String, [u16; 2]) {
     let (one, two, third) = tokio::join!(gateway.get("/"), gateway.get("/"), async {
@@ -98,18 +112,7 @@ async fn third(gateway: &Gateway, held: &Held) -> (String, [u16; 2]) {
 async fn the_request_over_max_requests_gets_503_at_once_and_never_reaches_the_upstream() {
     let held = Held::default();
     let mut gateway = Gateway::start().await;
-    gateway.apply(&[
-        (
-            Kind::Upstream,
-            json!({"name": "u", "limits": {"max_requests": 2}}),
-        ),
-        (
-            Kind::Target,
-            json!({"name": "t", "upstream": "u", "address": held.listen().to_string()}),
-        ),
-        (Kind::Service, json!({"name": "s", "upstream": "u"})),
-        (Kind::Route, json!({"name": "r", "service": "s"})),
-    ]);
+    gateway.apply(&limited(&held, json!({"max_requests": 2})));
     let (answer, others) = third(&gateway, &held).await;
     assert_eq!(status(&answer), 503);
     assert!(answer.contains("upstream_overloaded"), "{answer}");
@@ -119,6 +122,32 @@ async fn the_request_over_max_requests_gets_503_at_once_and_never_reaches_the_up
     let metrics = gateway.status("/metrics").await;
     let shed = "gatewright_shed_requests_total{service=\"s\",reason=\"requests\"} 1";
     assert!(metrics.contains(shed), "{metrics}");
+}
+
+#[tokio::test]
+async fn over_max_connections_requests_wait_for_one_and_not_too_many_do() {
+    let held = Held::default();
+    let mut gateway = Gateway::start().await;
+    let limits = json!({"max_connections": 1, "max_pending": 1});
+    gateway.apply(&limited(&held, limits));
+    let pending = "gatewright_upstream_at_work{upstream=\"u\",what=\"pending\"} 1";
+    let (one, two, refused) = tokio::join!(gateway.get("/"), gateway.get("/"), async {
+        let began = Instant::now();
+        while !gateway.status("/metrics").await.contains(pending) {
+            assert!(began.elapsed() < PATIENCE, "none waits");
+        }
+        let refused = gateway.get("/").await;
+        held.answer();
+        refused
+    });
+    assert_eq!([status(&one), status(&two)], [200, 200]);
+    assert_eq!(status(&refused), 503);
+    assert!(
+        refused.contains("no connection to the upstream is free"),
+        "{refused}"
+    );
+    assert_eq!(held.asked.load(Ordering::SeqCst), 2);
+    assert_eq!(held.connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

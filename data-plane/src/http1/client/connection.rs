@@ -10,7 +10,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::{deadline::Deadline, outbox::Outbox, pace::Pace, scan::Scan};
-use crate::connect::Io;
+use crate::{connect::Io, guard::gate::Place};
 
 /// A connection, with what was read too much and what waits to be sent.
 #[derive(Debug)]
@@ -22,10 +22,13 @@ pub(super) struct Upstream {
     /// For whatever is waited for; with the connection, as its timer is worth keeping.
     pub(super) deadline: Deadline,
     pub(super) pace: Pace,
+    /// Its place among those that there may be. Dropped with it.
+    #[allow(dead_code)]
+    place: Option<Place>,
 }
 
 impl Upstream {
-    pub(super) fn new(io: Io) -> Self {
+    pub(super) fn new(io: Io, place: Option<Place>) -> Self {
         Self {
             io,
             input: BytesMut::new(),
@@ -33,6 +36,7 @@ impl Upstream {
             scan: Scan::default(),
             deadline: Deadline::default(),
             pace: Pace::new(),
+            place,
         }
     }
 

@@ -2,12 +2,16 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::connection::Upstream;
-use crate::connect::Origin;
+use crate::{
+    connect::Origin,
+    guard::gate::{Evict, Gate},
+};
 
 /// Idle connections kept for one origin.
 const MAX_IDLE: usize = 1024;
@@ -49,14 +53,32 @@ impl Shelf {
         upstream.rest();
         let (mut lists, now) = (self.lists(), Instant::now());
         lists.sweep(now);
+        let gate = origin.gate.clone();
         let list = lists.idle.entry(origin).or_default();
         if list.len() < MAX_IDLE {
             list.push((now, upstream));
+        }
+        drop(lists);
+        if let Some(gate) = gate {
+            gate.freed();
         }
     }
 
     fn lists(&self) -> MutexGuard<'_, Lists> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Evict for Shelf {
+    fn evict(&self, gate: &Gate, address: Option<SocketAddr>) -> bool {
+        let mut lists = self.lists();
+        let is_meant = |origin: &Origin| {
+            origin.gate.as_ref() == Some(gate) && address.is_none_or(|it| origin.address == it)
+        };
+        let mut meant = lists.idle.iter_mut().filter(|(origin, _)| is_meant(origin));
+        let found = meant.find_map(|(_, list)| list.pop());
+        drop(lists);
+        found.is_some()
     }
 }
 

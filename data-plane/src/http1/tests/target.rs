@@ -50,6 +50,7 @@ impl Target {
                 address,
                 tls: None,
                 protocol: v1::Protocol::Http1,
+                gate: None,
             },
             accepted,
             pool: Pool::default(),

@@ -200,6 +200,7 @@ async fn a_connection_that_was_closed_is_replaced() {
         address,
         tls: None,
         protocol: gatewright_proto::v1::Protocol::Http2,
+        gate: None,
     };
     let again = async {
         loop {

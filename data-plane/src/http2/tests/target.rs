@@ -74,6 +74,7 @@ impl Target {
             address: self.address,
             tls: None,
             protocol: Protocol::Http2,
+            gate: None,
         }
     }
 
