@@ -86,7 +86,7 @@ async fn serving(service: Value, flags: &[&str]) -> Gateway {
 }
 
 /// An upstream with these limits.
-fn limited(held: &Held, limits: Value) -> [(Kind, Value); 4] {
+fn limited(held: &Held, limits: &Value) -> [(Kind, Value); 4] {
     let address = held.listen().to_string();
     let target = json!({"name": "t", "upstream": "u", "address": address});
     [
@@ -112,7 +112,7 @@ async fn third(gateway: &Gateway, held: &Held) -> (String, [u16; 2]) {
 async fn the_request_over_max_requests_gets_503_at_once_and_never_reaches_the_upstream() {
     let held = Held::default();
     let mut gateway = Gateway::start().await;
-    gateway.apply(&limited(&held, json!({"max_requests": 2})));
+    gateway.apply(&limited(&held, &json!({"max_requests": 2})));
     let (answer, others) = third(&gateway, &held).await;
     assert_eq!(status(&answer), 503);
     assert!(answer.contains("upstream_overloaded"), "{answer}");
@@ -129,7 +129,7 @@ async fn over_max_connections_requests_wait_for_one_and_not_too_many_do() {
     let held = Held::default();
     let mut gateway = Gateway::start().await;
     let limits = json!({"max_connections": 1, "max_pending": 1});
-    gateway.apply(&limited(&held, limits));
+    gateway.apply(&limited(&held, &limits));
     let pending = "gatewright_upstream_at_work{upstream=\"u\",what=\"pending\"} 1";
     let (one, two, refused) = tokio::join!(gateway.get("/"), gateway.get("/"), async {
         let began = Instant::now();
