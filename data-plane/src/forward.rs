@@ -40,7 +40,7 @@ use crate::{
 use attempt::{Running, Tried};
 use bounded::Bounded;
 use call::Call;
-use failure::{no_target, too_late};
+use failure::{no_target, nobody, too_late};
 use limit::Limit;
 use outgoing::outgoing;
 use timed::Timed;
@@ -150,7 +150,7 @@ impl Forwarder {
             return Box::pin(self.race((call, hedge), work)).await;
         }
         let picked = self.pick(call, &[]).await;
-        let address = picked.ok_or_else(no_target)?;
+        let address = picked.ok_or_else(|| nobody(&call.live.upstream))?;
         // The first attempt begins with the stage: a name that is not resolved yet is rare.
         let since = call.limit.since;
         work.record.forwarding(since, address.socket, None);

@@ -8,6 +8,7 @@ mod members;
 mod names;
 mod registry;
 mod state;
+mod waiting;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -53,7 +54,7 @@ pub(crate) struct Pick<'a> {
     /// What ties the request to a target.
     #[allow(dead_code)]
     pub(crate) affinity: &'a Affinity,
-    /// Longest time to wait for the name service, where no address is known yet.
+    /// Longest time to wait for the name service and for first checks, where nothing can be picked yet.
     pub(crate) patience: Duration,
 }
 
@@ -95,12 +96,9 @@ impl LiveUpstream {
         if let Some(address) = self.pick_now(pick) {
             return Some(address);
         }
-        let mut resolved = self.resolved.clone();
-        if *resolved.borrow() {
-            return None;
-        }
-        let _ = timeout(pick.patience, resolved.wait_for(|done| *done)).await;
-        self.pick_now(pick)
+        // Rare, and in a place of its own, so that it does not make every request larger.
+        let later = Box::pin(self.pick_later(pick));
+        timeout(pick.patience, later).await.ok().flatten()
     }
 
     /// Its connections, for limits on them.

@@ -4,6 +4,7 @@
 
 mod churn;
 mod fleet;
+mod health;
 mod identity;
 mod mistakes;
 mod older_node;

@@ -72,6 +72,8 @@ pub enum Code {
     CircuitOpen,
     /// 503: a limit of the gateway towards the upstream is reached.
     UpstreamOverloaded,
+    /// 503: the upstream has targets, and none of them is usable: unhealthy, or not checked yet.
+    NoHealthyTarget,
     /// 503: this node is at its limit or shutting down.
     Overloaded,
     /// 504: the upstream did not answer in time.
@@ -104,6 +106,7 @@ impl Code {
             Self::BadGateway => (502, "bad_gateway", Side::Upstream),
             Self::UpstreamUnreachable => (503, "upstream_unreachable", Side::Upstream),
             Self::NoTarget => (503, "no_target", Side::Upstream),
+            Self::NoHealthyTarget => (503, "no_healthy_target", Side::Upstream),
             Self::CircuitOpen => (503, "circuit_open", Side::Upstream),
             Self::UpstreamOverloaded => (503, "upstream_overloaded", Side::Upstream),
             Self::Overloaded => (503, "overloaded", Side::Gateway),

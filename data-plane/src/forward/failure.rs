@@ -3,10 +3,22 @@
 use gatewright_engine::{Code, Rejection};
 
 use super::limit::Limit;
-use crate::{body::BodyError, connect::SendError};
+use crate::{body::BodyError, connect::SendError, upstream::LiveUpstream};
 
 pub(super) fn no_target() -> Rejection {
     Rejection::new(Code::NoTarget, "the upstream has no target")
+}
+
+/// None of an upstream's targets was picked.
+pub(super) fn nobody(upstream: &LiveUpstream) -> Rejection {
+    let has_targets = upstream.addresses().iter().any(|it| it.weight > 0);
+    match has_targets {
+        true => Rejection::new(
+            Code::NoHealthyTarget,
+            "no target of the upstream is healthy",
+        ),
+        false => no_target(),
+    }
 }
 
 pub(super) fn too_late(limit: &Limit) -> Rejection {

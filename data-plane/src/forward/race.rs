@@ -20,7 +20,7 @@ use super::{
     again::{Next, Progress, note},
     attempt::Tried,
     call::Call,
-    failure::no_target,
+    failure::nobody,
 };
 use crate::{
     body::Body,
@@ -56,7 +56,7 @@ impl Forwarder {
         work: &mut Work<'_, 'a>,
     ) -> Result<Received, Rejection> {
         let picked = self.other(call, &Progress::default()).await;
-        let address = picked.ok_or_else(no_target)?;
+        let address = picked.ok_or_else(|| nobody(&call.live.upstream))?;
         let mut race = Race::new(call.limit.since);
         work.record.forwarding(race.began, address.socket, None);
         race.start(self, call, &address, work);

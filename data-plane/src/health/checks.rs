@@ -134,6 +134,7 @@ impl Group {
             }
         });
         if changed {
+            self.checked.notify_waiters();
             tell(&targets, health, after.verdict(), check);
         }
         let readmits = self.outlier().is_some_and(|it| it.readmit_by_check);

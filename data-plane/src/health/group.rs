@@ -17,7 +17,7 @@ use gatewright_engine::health::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{Notify, watch},
+    sync::{Notify, futures::Notified, watch},
 };
 
 use super::{Condition, Health, Prober, Way, checks, keeper, plan::Plan};
@@ -47,6 +47,8 @@ pub(crate) struct Group {
     /// Whether ejections and rates are being looked after.
     kept: AtomicBool,
     pub(super) wake: Notify,
+    /// Tells that targets wait no longer for their first check.
+    pub(super) checked: Notify,
     /// The upstream as it is at work; locked while something is decided about its targets together.
     live: Mutex<Weak<LiveUpstream>>,
     pub(super) plan: watch::Sender<Plan>,
@@ -65,6 +67,7 @@ impl Default for Group {
             traffic: AtomicBool::new(false),
             kept: AtomicBool::new(false),
             wake: Notify::new(),
+            checked: Notify::new(),
             live: Mutex::default(),
             plan: watch::Sender::new(Plan::default()),
             control: OnceLock::new(),
@@ -160,6 +163,7 @@ impl Group {
             }
         }
         drop(targets);
+        self.checked.notify_waiters();
     }
 
     /// What requests are to count: one of [`Watched`].
@@ -195,6 +199,17 @@ impl Group {
             }
         }
         counts
+    }
+
+    /// Whether a target waits for its first check.
+    pub(crate) fn is_warming(&self) -> bool {
+        let asked = self.plan.borrow().check.is_some();
+        asked && self.census()[Condition::Unknown as usize] > 0
+    }
+
+    /// Resolves when a target has been checked for the first time, or has left.
+    pub(crate) fn checked(&self) -> Notified<'_> {
+        self.checked.notified()
     }
 
     /// Whether anything is known of its targets that is worth a metric.

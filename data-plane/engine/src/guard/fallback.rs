@@ -66,7 +66,9 @@ impl Trigger {
         match code {
             Code::CircuitOpen => Some(Self::Open),
             Code::UpstreamOverloaded => Some(Self::Overloaded),
-            Code::UpstreamUnreachable | Code::NoTarget => Some(Self::Unreachable),
+            Code::UpstreamUnreachable | Code::NoTarget | Code::NoHealthyTarget => {
+                Some(Self::Unreachable)
+            }
             Code::UpstreamTimeout => Some(Self::Timeout),
             Code::BadGateway => Some(Self::Reset),
             _ => None,
