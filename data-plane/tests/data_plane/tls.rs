@@ -159,3 +159,37 @@ async fn a_proxy_in_front_may_name_in_tls_what_it_likes() {
     let answer = disagreeing(&gateway, &pems).await;
     assert_eq!(status(&answer), 200, "{answer}");
 }
+
+#[tokio::test]
+async fn routes_are_told_apart_by_the_name_that_was_asked_for() {
+    let mut gateway = Gateway::start().await;
+    let (resource, der) = certificate("c", &["*.shop.test"]);
+    let route = |name: &str, asked: Value| {
+        let mut route = json!({"name": name, "direct_response": {"body": name}});
+        for (field, value) in asked.as_object().unwrap() {
+            route[field] = value.clone();
+        }
+        (Kind::Route, route)
+    };
+    gateway.apply(&[
+        (Kind::Certificate, resource),
+        route("named", json!({"server_names": ["a.shop.test"]})),
+        route(
+            "expression",
+            json!({"when": "request.server_name == 'b.shop.test' && request.scheme == 'https'"}),
+        ),
+        route("plain", json!({})),
+    ]);
+    for (name, expected) in [
+        ("a.shop.test", "named"),
+        ("b.shop.test", "expression"),
+        ("c.shop.test", "plain"),
+    ] {
+        let stream = handshake(gateway.node.https, std::slice::from_ref(&der), name).await;
+        let requests = speak(stream.unwrap()).await;
+        let request = Request::get(format!("https://{name}/")).body(()).unwrap();
+        assert_eq!(ask(&requests, request).await, (200, expected.to_owned()));
+    }
+    let without = "GET / HTTP/1.1\r\nHost: a.shop.test\r\nConnection: close\r\n\r\n";
+    assert_eq!(body(&gateway.raw(without.as_bytes()).await), "plain");
+}

@@ -142,20 +142,35 @@ impl Content {
     }
 
     fn fit(&self, headers: &HeaderMap) -> Fit {
-        let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        let mut fields = headers.get_all(header::CONTENT_TYPE).iter().peekable();
+        if fields.peek().is_none() {
             return Fit::Open;
-        };
-        let text = value.to_str().unwrap_or_default();
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        let essence = essence.to_ascii_lowercase();
-        let fits = match self {
-            Self::Json(_) => essence == "application/json" || essence.ends_with("+json"),
-            Self::Form(_) => essence == "application/x-www-form-urlencoded",
+        }
+        // There is to be one. Of several, nobody knows which one the upstream goes by.
+        let mut all = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
+        if all.any(|field| self.is_named(field)) {
+            Fit::Declared
+        } else {
+            Fit::Other
+        }
+    }
+
+    /// Whether a content type, with its parameters, is of the kind.
+    fn is_named(&self, field: &[u8]) -> bool {
+        let essence = field.split(|byte| *byte == b';').next();
+        let essence = essence
+            .unwrap_or_default()
+            .trim_ascii()
+            .to_ascii_lowercase();
+        match self {
+            Self::Json(_) => essence == b"application/json" || essence.ends_with(b"+json"),
+            Self::Form(_) => essence == b"application/x-www-form-urlencoded",
             Self::Xml(_) => {
-                essence == "application/xml" || essence == "text/xml" || essence.ends_with("+xml")
+                essence == b"application/xml"
+                    || essence == b"text/xml"
+                    || essence.ends_with(b"+xml")
             }
-        };
-        if fits { Fit::Declared } else { Fit::Other }
+        }
     }
 }
 
