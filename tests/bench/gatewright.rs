@@ -43,15 +43,8 @@ pub(crate) fn start(
         .env("GATEWRIGHT_ADMIN_TOKEN", TOKEN);
     let mut control_plane = Pinned::start("1", &mut control, &log("control-plane.log"))?;
     control_plane.listens(ADMIN.parse()?)?;
-    let mut command = Command::new(binary("gatewright-data-plane"));
-    command
-        .env("GATEWRIGHT_CONTROL_PLANE", format!("http://{DISCOVERY}"))
-        .env("GATEWRIGHT_HTTP_LISTEN", GATEWAY)
-        .env("GATEWRIGHT_HTTPS_LISTEN", "127.0.0.1:0")
-        .env("GATEWRIGHT_STATUS_LISTEN", "127.0.0.1:0")
-        .env("GATEWRIGHT_STATE_DIR", folder.join("state"))
-        .env("GATEWRIGHT_WORKERS", "1")
-        .env("GATEWRIGHT_ACCESS_LOG", "off");
+    let mut command = node(binaries, folder);
+    command.env("GATEWRIGHT_CONTROL_PLANE", format!("http://{DISCOVERY}"));
     let mut node = Pinned::start("0", &mut command, &log("data-plane.log"))?;
     node.listens(GATEWAY.parse()?)?;
     apply(scenario).context("the configuration was not applied")?;
@@ -59,6 +52,19 @@ pub(crate) fn start(
         node,
         _control_plane: control_plane,
     })
+}
+
+/// A node with one worker that keeps its configuration in a folder.
+pub(crate) fn node(binaries: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(binaries.join("gatewright-data-plane"));
+    command
+        .env("GATEWRIGHT_HTTP_LISTEN", GATEWAY)
+        .env("GATEWRIGHT_HTTPS_LISTEN", "127.0.0.1:0")
+        .env("GATEWRIGHT_STATUS_LISTEN", "127.0.0.1:0")
+        .env("GATEWRIGHT_STATE_DIR", folder.join("state"))
+        .env("GATEWRIGHT_WORKERS", "1")
+        .env("GATEWRIGHT_ACCESS_LOG", "off");
+    command
 }
 
 fn apply(scenario: Scenario) -> anyhow::Result<()> {

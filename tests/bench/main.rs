@@ -2,8 +2,8 @@
 //!
 //! The gateway has core 0 to itself with one worker; origin and load generator share core 1. What is
 //! printed is CPU time of the whole process for each request at saturation, and the ratio. The peers take
-//! turns, a fresh process each time; the median of the repetitions counts. Compare ratios within one run,
-//! never microseconds between runs.
+//! turns, a fresh process each time; the median of the repetitions counts, and the least and the most stand
+//! beside it. Compare ratios within one run, never microseconds between runs.
 //!
 //! ```text
 //! cargo build --profile dist --workspace && target/dist/gatewright-bench run
@@ -14,139 +14,111 @@ mod adaptive;
 mod gatewright;
 mod http;
 mod load;
+mod measure;
 mod nginx;
+mod probe;
 mod process;
 mod scenario;
 mod upstream;
 
-use std::{env, process::Command, time::Duration};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 
 use crate::{
-    load::Load,
+    measure::{Rows, measure},
     process::Pinned,
     scenario::{GATEWAY, Scenario, UPSTREAM},
 };
 
-/// One measurement.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    cpu_us: f64,
-    per_second: f64,
-    resident_mb: f64,
-}
+const USAGE: &str = "usage: gatewright-bench run [REPETITIONS]   measures both, prints a table
+       gatewright-bench adaptive          measures what protects an upstream whose latency rises
+       gatewright-bench exchange          prints what origin and client see through both
+       gatewright-bench fill SCENARIO DIR writes a node's state, and prints how to start one from it";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    let argument = |place: usize| arguments.get(place).context(USAGE);
     match arguments.first().map(String::as_str) {
         Some("upstream") => Ok(upstream::run(UPSTREAM.parse()?)?),
-        Some("load") => load_here(arguments.get(1).context("load needs a scenario")?),
-        Some("adaptive") => adaptive::run(),
+        Some("load") => measure::load_here(scenario(argument(1)?)?),
         Some("run") => run(arguments.get(1).map_or(Ok(3), |text| text.parse())?),
-        _ => bail!("usage: gatewright-bench run [REPETITIONS] | adaptive"),
+        Some("adaptive") => adaptive::run(),
+        Some("exchange") => exchange(),
+        Some("fill") => fill(scenario(argument(1)?)?, Path::new(argument(2)?)),
+        _ => bail!(USAGE),
     }
 }
 
-/// Runs as a process of its own, so that it can be pinned to core 1.
-fn load_here(scenario: &str) -> anyhow::Result<()> {
-    let scenario = Scenario::ALL[scenario.parse::<usize>()?];
-    let mut load = Load {
-        address: GATEWAY.parse()?,
-        connections: 64,
-        duration: Duration::from_millis(500),
-        requests: scenario.requests(),
-    };
-    load.run()?;
-    println!("warm");
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
-    load.duration = Duration::from_millis(1500);
-    let outcome = load.run()?;
-    println!("{} {} {}", outcome.good, outcome.bad, outcome.closed);
-    Ok(())
+fn scenario(number: &str) -> anyhow::Result<Scenario> {
+    let number: usize = number.parse().context("a scenario is a number")?;
+    Scenario::ALL
+        .get(number)
+        .copied()
+        .context("no such scenario")
+}
+
+fn binaries() -> anyhow::Result<PathBuf> {
+    let this = env::current_exe()?;
+    Ok(this.parent().context("no folder")?.to_owned())
 }
 
 fn run(repetitions: usize) -> anyhow::Result<()> {
-    let this = env::current_exe()?;
-    let binaries = this.parent().context("no folder")?;
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("upstream.log").display().to_string();
-    let mut origin = Pinned::start("1", Command::new(&this).arg("upstream"), &log)?;
+    let mut origin = Pinned::start("1", Command::new(env::current_exe()?).arg("upstream"), &log)?;
     origin.listens(UPSTREAM.parse()?)?;
-    println!(
-        "| work | NGINX us | Gatewright us | ratio | NGINX req/s | Gatewright req/s | NGINX MB | Gatewright MB |"
-    );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("{}", Rows::HEAD);
     for (number, scenario) in Scenario::ALL.into_iter().enumerate() {
-        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        let (mut theirs, mut ours) = (Rows::default(), Rows::default());
         for repetition in 0..repetitions {
             let place = folder.path().join(format!("{number}-{repetition}"));
-            let mut command = nginx::command(&place, scenario)?;
-            let log = place.join("nginx.log").display().to_string();
-            let mut nginx = Pinned::start("0", &mut command, &log)?;
-            nginx.listens(GATEWAY.parse()?)?;
-            theirs.push(measure(&nginx, number)?);
+            let nginx = start_nginx(&place, scenario)?;
+            theirs.add(measure(&nginx, number)?);
             drop(nginx);
-            let gatewright = gatewright::start(binaries, &place, scenario)?;
-            ours.push(measure(&gatewright.node, number)?);
+            let gatewright = gatewright::start(&binaries()?, &place, scenario)?;
+            ours.add(measure(&gatewright.node, number)?);
         }
-        let (theirs, ours) = (median(theirs), median(ours));
-        println!(
-            "| {} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {:.0} |",
-            scenario.name(),
-            theirs.cpu_us,
-            ours.cpu_us,
-            ours.cpu_us / theirs.cpu_us,
-            theirs.per_second,
-            ours.per_second,
-            theirs.resident_mb,
-            ours.resident_mb,
-        );
+        println!("{}", theirs.beside(&mut ours, scenario.name()));
     }
     Ok(())
 }
 
-fn measure(gateway: &Pinned, scenario: usize) -> anyhow::Result<Row> {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    use std::process::Stdio;
-    let mut load = Command::new("taskset")
-        .args(["-c", "1"])
-        .arg(env::current_exe()?)
-        .args(["load", &scenario.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut output = BufReader::new(load.stdout.take().context("no output")?);
-    let mut line = String::new();
-    output.read_line(&mut line)?;
-    let before = gateway.cpu_time()?;
-    let started = std::time::Instant::now();
-    load.stdin.take().context("no input")?.write_all(b"go\n")?;
-    line.clear();
-    output.read_line(&mut line)?;
-    let (took, after) = (started.elapsed(), gateway.cpu_time()?);
-    load.wait()?;
-    let counts: Vec<u64> = line
-        .split_whitespace()
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    let [good, bad, closed] = counts[..] else {
-        bail!("the load generator said `{line}`");
-    };
-    ensure!(
-        bad == 0 && closed == 0,
-        "{bad} bad answers, {closed} closed connections"
-    );
-    ensure!(good > 0, "no answers");
-    Ok(Row {
-        cpu_us: (after - before).as_secs_f64() * 1e6 / good as f64,
-        per_second: good as f64 / took.as_secs_f64(),
-        resident_mb: gateway.resident_bytes()? as f64 / 1e6,
-    })
+fn start_nginx(place: &Path, scenario: Scenario) -> anyhow::Result<Pinned> {
+    let mut command = nginx::command(place, scenario)?;
+    let log = place.join("nginx.log").display().to_string();
+    let mut nginx = Pinned::start("0", &mut command, &log)?;
+    nginx.listens(GATEWAY.parse()?)?;
+    Ok(nginx)
 }
 
-fn median(mut rows: Vec<Row>) -> Row {
-    rows.sort_by(|one, other| one.cpu_us.total_cmp(&other.cpu_us));
-    rows[rows.len() / 2]
+fn exchange() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    for (number, scenario) in Scenario::ALL.into_iter().enumerate() {
+        let place = folder.path().join(number.to_string());
+        let nginx = start_nginx(&place, scenario)?;
+        let theirs = probe::exchange(scenario, UPSTREAM)?;
+        drop(nginx);
+        let gatewright = gatewright::start(&binaries()?, &place, scenario)?;
+        let ours = probe::exchange(scenario, UPSTREAM)?;
+        drop(gatewright);
+        let name = scenario.name();
+        println!("== {name}, NGINX\n{theirs}\n== {name}, Gatewright\n{ours}\n");
+    }
+    Ok(())
+}
+
+fn fill(scenario: Scenario, folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let folder = folder.canonicalize()?;
+    drop(gatewright::start(&binaries()?, &folder, scenario)?);
+    let mut command = gatewright::node(&binaries()?, &folder);
+    // Nobody listens there: the node goes by what it kept.
+    command.env("GATEWRIGHT_CONTROL_PLANE", "http://127.0.0.1:1");
+    println!("{command:?}");
+    Ok(())
 }

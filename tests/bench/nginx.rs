@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, path::Path, process::Command};
 
-use crate::scenario::{CONSUMERS, GATEWAY, Scenario, UPSTREAM};
+use crate::scenario::{CONSUMERS, GATEWAY, ROUTES, Scenario, UPSTREAM};
 
 /// Writes its configuration into a folder and returns the command that starts it.
 pub(crate) fn command(folder: &Path, scenario: Scenario) -> anyhow::Result<Command> {
@@ -17,11 +17,9 @@ pub(crate) fn command(folder: &Path, scenario: Scenario) -> anyhow::Result<Comma
 fn configuration(folder: &Path, scenario: Scenario) -> String {
     let folder = folder.display();
     let (http, server) = match scenario {
-        Scenario::Plain => (
-            String::new(),
-            format!("location / {{ {PROXY} add_header Via '1.1 nginx'; }}"),
-        ),
-        Scenario::Policies => policies(),
+        Scenario::Bare => (String::new(), format!("location / {{ {BARE} }}")),
+        Scenario::Plain => (String::new(), format!("location / {{ {PROXY} }}")),
+        Scenario::Policies | Scenario::Announced => policies(),
     };
     format!(
         "worker_processes 1; daemon off; master_process off; pid {folder}/pid; error_log /dev/null crit; user root;
@@ -38,10 +36,18 @@ http {{
     )
 }
 
-const PROXY: &str = "proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
-    proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;";
+/// The least that a proxy does.
+const BARE: &str = "proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
+    proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; add_header Via '1.1 nginx';";
 
-/// 1,000 locations, 10,000 keys, a limit for each consumer, four header edits.
+/// What Gatewright tells origin and client without being asked.
+const PROXY: &str = "proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
+    proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; \
+    proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Port $server_port; \
+    proxy_set_header X-Request-Id $request_id; proxy_set_header Via '1.1 nginx'; \
+    proxy_hide_header X-Request-Id; add_header X-Request-Id $request_id; add_header Via '1.1 nginx';";
+
+/// 1,000 locations, 10,000 keys, a limit for each consumer, header edits.
 fn policies() -> (String, String) {
     let mut http = "map_hash_max_size 262144; map_hash_bucket_size 128; map $http_x_api_key $consumer { default ''; ".to_owned();
     for number in 0..CONSUMERS {
@@ -51,13 +57,15 @@ fn policies() -> (String, String) {
         "}\n limit_req_zone $consumer zone=limit:64m rate=1000000r/s; limit_req_status 429;",
     );
     let mut server =
-        "limit_req zone=limit burst=1000000 nodelay; if ($consumer = '') { return 401; }\n"
+        "limit_req zone=limit burst=1000000 nodelay; if ($consumer = '') { return 401; }\n\
+         location / { return 404; }\n"
             .to_owned();
-    for number in 0..crate::scenario::ROUTES {
+    for number in 0..ROUTES {
         let _ = writeln!(
             server,
-            "location /svc{number}/ {{ {PROXY} add_header Via '1.1 nginx'; proxy_hide_header X-Request-Id; \
-             proxy_set_header Accept \"\"; proxy_set_header X-Gateway bench; proxy_set_header X-Consumer-Name $consumer; }}"
+            "location /svc{number}/ {{ {PROXY} proxy_hide_header Cache-Control; proxy_set_header Accept \"\"; \
+             proxy_set_header X-Gateway bench; proxy_set_header X-Api-Key \"\"; \
+             proxy_set_header X-Consumer-Name $consumer; }}"
         );
     }
     (http, server)

@@ -83,7 +83,8 @@ fn serve(connection: &mut Connection, buffer: &mut [u8], answer: &[u8]) -> bool 
     }
 }
 
-fn response() -> Vec<u8> {
+/// What every request is answered with.
+pub(crate) fn response() -> Vec<u8> {
     let mut body = b"{\"items\":[".to_vec();
     while body.len() < 1024 {
         body.extend_from_slice(b"{\"id\":12345,\"name\":\"item\"},");
