@@ -34,7 +34,7 @@ use crate::{
     proxy::{Matching, Outcome, add_via, strip_response},
     published::LiveService,
     telemetry::{Record, Stage},
-    upstream::{Address, Pick},
+    upstream::{Address, Pick, affinity},
     websocket::Handshake,
 };
 use attempt::{Running, Tried};
@@ -97,10 +97,11 @@ impl Forwarder {
             .upgrade
             .is_some()
             .then_some(plan::idle(context, service));
+        let affinity = affinity(context, &live.upstream);
         let (mut outgoing, handshake, rest) = outgoing(context, forward)?;
         let mut running = Running::new();
         let received = {
-            let call = Call::new(context, (service, live), &plan);
+            let call = Call::new(context, (service, live), (&plan, affinity));
             // Pinned here: what takes a future by value makes room for it twice, on every connection.
             let mut work = Work {
                 outgoing: &mut outgoing,

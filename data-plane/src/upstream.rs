@@ -4,21 +4,26 @@
 
 mod address;
 mod affinity;
+mod figures;
 mod members;
 mod names;
 mod registry;
 mod state;
+mod view;
 mod waiting;
 
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
-use gatewright_engine::{Candidate, Cursor, Upstream};
-use smallvec::SmallVec;
+use arc_swap::{ArcSwap, Guard};
+use gatewright_engine::{
+    Upstream,
+    balance::{Ask, Cursor},
+};
+use gatewright_proto::v1::Balancer;
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
@@ -28,16 +33,20 @@ use crate::{
 };
 pub(crate) use address::Address;
 pub(crate) use affinity::{Affinity, affinity};
+pub(crate) use figures::Figures;
 use members::members;
 pub(crate) use registry::Upstreams;
 pub(crate) use state::{InFlight, TargetState, UpstreamState};
+use view::{Asked, View};
 
 /// An upstream at work.
 #[derive(Debug)]
 pub struct LiveUpstream {
     spec: Arc<Upstream>,
     state: Arc<UpstreamState>,
-    addresses: ArcSwap<Vec<Arc<Address>>>,
+    view: ArcSwap<View>,
+    /// Held by who replaces the view.
+    building: Mutex<()>,
     /// Whether every name has been asked for once.
     resolved: watch::Receiver<bool>,
     /// One a worker, so that nobody waits for another.
@@ -52,7 +61,6 @@ pub(crate) struct Pick<'a> {
     /// Not to be picked again.
     pub(crate) tried: &'a [SocketAddr],
     /// What ties the request to a target.
-    #[allow(dead_code)]
     pub(crate) affinity: &'a Affinity,
     /// Longest time to wait for the name service and for first checks, where nothing can be picked yet.
     pub(crate) patience: Duration,
@@ -76,19 +84,41 @@ impl LiveUpstream {
 
     /// All its addresses.
     pub(crate) fn addresses(&self) -> Arc<Vec<Arc<Address>>> {
-        self.addresses.load_full()
+        Arc::clone(&self.view.load().addresses)
     }
 
     /// Has these addresses from now on: of each target, in the order of the specification.
     pub(crate) fn replace(&self, found: &[Vec<IpAddr>]) {
-        let addresses = members(&self.spec, found, &self.state);
+        let building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.addresses();
+        let seen = self.state.changes();
+        let addresses = members(&self.spec, found, (&self.state, !before.is_empty()));
         let sockets = |it: &[Arc<Address>]| -> Vec<_> {
             it.iter().map(|it| (it.socket, it.weight)).collect()
         };
-        if sockets(&addresses) != sockets(&self.addresses.load()) {
-            self.addresses.store(Arc::new(addresses));
-            self.state.health.refresh();
+        if sockets(&addresses) == sockets(&before) {
+            return;
         }
+        let view = View::new(&self.spec, addresses, seen);
+        self.view.store(Arc::new(view));
+        // Those who wait for a target look at the view when they are told.
+        drop(building);
+        self.state.health.refresh();
+    }
+
+    /// The addresses as they are now. Looks at them again where their health has changed; where somebody else
+    /// does so already, the view may be a moment old.
+    fn view(&self) -> Guard<Arc<View>> {
+        let view = self.view.load();
+        if view.seen == self.state.changes() {
+            return view;
+        }
+        if let Ok(_building) = self.building.try_lock() {
+            let seen = self.state.changes();
+            let again = self.view.load().again(seen);
+            self.view.store(Arc::new(again));
+        }
+        self.view.load()
     }
 
     /// Picks an address that has not been tried.
@@ -108,14 +138,13 @@ impl LiveUpstream {
 
     /// The share of the addresses that are not used because they are ill, 0 to 1.
     pub(crate) fn ill_share(&self) -> f64 {
-        let addresses = self.addresses.load();
-        let ill = addresses.iter().filter(|it| !it.state.health.usable());
-        ill.count() as f64 / addresses.len().max(1) as f64
+        let view = self.view();
+        view.standing.ill_share(&view.plan)
     }
 
     /// Tells of every address.
     pub(crate) fn report(&self, draft: &mut Draft) {
-        for address in self.addresses.load().iter() {
+        for address in self.addresses().iter() {
             let told = address.state.health.told();
             let row = draft.target(&self.spec.name, &address.target, address.socket);
             row.healthy = !matches!(told.condition, Condition::Unhealthy | Condition::Unknown);
@@ -127,44 +156,38 @@ impl LiveUpstream {
 
     /// Requests in flight to all of its targets.
     pub(crate) fn in_flight(&self) -> u64 {
-        let addresses = self.addresses.load();
+        let addresses = self.addresses();
         let counts = addresses.iter().map(|it| it.state.in_flight());
         counts.map(u64::from).sum()
     }
 
     fn pick_now(&self, pick: &Pick<'_>) -> Option<Arc<Address>> {
-        let addresses = self.addresses.load();
-        if let [only] = addresses.as_slice() {
-            let open = only.weight > 0 && pick.tried.is_empty();
-            return open.then(|| Arc::clone(only));
+        let balance = &self.spec.balance;
+        if let Some(only) = &self.view.load().only {
+            // One that cannot be used is less than any threshold.
+            let usable = only.state.health.usable() || balance.panic_threshold_percent > 0;
+            return (usable && pick.tried.is_empty()).then(|| Arc::clone(only));
         }
-        // What cannot be used is picked where nothing else is.
-        self.pick_of(&addresses, pick, |it| it.state.health.usable())
-            .or_else(|| self.pick_of(&addresses, pick, |_| true))
-    }
-
-    fn pick_of(
-        &self,
-        addresses: &[Arc<Address>],
-        pick: &Pick<'_>,
-        open: impl Fn(&Address) -> bool,
-    ) -> Option<Arc<Address>> {
-        let candidates: SmallVec<[Candidate; 16]> = addresses
-            .iter()
-            .map(|address| Candidate {
-                weight: if open(address) { address.weight } else { 0 },
-                in_flight: address.state.in_flight(),
-            })
-            .collect();
-        let tried: SmallVec<[usize; 4]> = addresses
-            .iter()
-            .enumerate()
-            .filter(|(_, address)| pick.tried.contains(&address.socket))
-            .map(|(place, _)| place)
-            .collect();
+        let view = self.view();
+        if let Some(bound) = view.bound(pick.affinity, pick.tried) {
+            return Some(Arc::clone(bound));
+        }
+        let timed = balance.balancer == Balancer::PeakEwma || balance.slow_start.is_some();
+        let asked = Asked {
+            addresses: &view.addresses,
+            upstream: &self.state,
+            pick,
+            now: timed.then(Instant::now),
+        };
+        let ask = Ask {
+            plan: &view.plan,
+            standing: &view.standing,
+            sight: &asked,
+            key: pick.affinity.key,
+        };
         let cursor = self.cursors.get(pick.worker)?;
         let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = cursor.pick(self.spec.balancer, &candidates, &tried)?;
-        addresses.get(place).cloned()
+        let place = cursor.pick(&ask, &mut rand::rng())?;
+        view.addresses.get(place).cloned()
     }
 }

@@ -77,7 +77,9 @@ const fn columns(kind: Kind) -> &'static [&'static str] {
             "name", "service", "hosts", "paths", "methods", "enabled", "labels",
         ],
         Kind::Upstream => &["name", "balancer", "enabled", "labels"],
-        Kind::Target => &["name", "upstream", "address", "weight", "enabled"],
+        Kind::Target => &[
+            "name", "upstream", "address", "weight", "priority", "enabled",
+        ],
         Kind::Consumer => &["name", "groups", "enabled", "labels"],
         Kind::ConsumerGroup | Kind::Secret => &["name", "enabled", "labels"],
         Kind::Credential => &["name", "consumer", "type", "prefix", "enabled"],

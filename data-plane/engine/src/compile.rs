@@ -4,6 +4,7 @@
 //! that scope only, so that a route is never served with less than was asked for. The
 //! control plane commits nothing that has mistakes; a node publishes what is left and reports them.
 
+mod balance;
 mod certificate;
 mod check;
 mod consumer;

@@ -5,9 +5,10 @@
 //! The control plane compiles the would-be configuration with this same code before it commits, so
 //! what is accepted can be served.
 
-mod balance;
+pub mod balance;
 mod compile;
 mod context;
+pub mod cookie;
 mod error;
 pub mod guard;
 pub mod health;
@@ -23,7 +24,6 @@ mod route;
 mod set;
 mod snapshot;
 
-pub use balance::{Candidate, Cursor};
 pub use compile::{Compiled, Explanation, compile, explain};
 pub use context::{Client, Decision, Note, Notes, RequestContext};
 pub use error::CompileError;

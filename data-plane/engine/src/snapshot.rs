@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::{
     Matched, Miss, Query,
+    balance::BalanceSpec,
     compile::pattern::ByText,
     guard::{Fallback, Guard, RouteGuard},
     health::HealthSpec,
@@ -198,7 +199,7 @@ pub struct Upstream {
     /// Its name.
     pub name: Arc<str>,
     /// How a target is picked.
-    pub balancer: v1::Balancer,
+    pub balance: Arc<BalanceSpec>,
     /// How often names are resolved again.
     pub dns_refresh_ms: u32,
     /// How its targets are known to be fit for requests.
@@ -218,6 +219,8 @@ pub struct Target {
     pub port: u16,
     /// 0 to 65,535.
     pub weight: u32,
+    /// 0 is preferred.
+    pub priority: u32,
 }
 
 /// Callers and what proves them.

@@ -21,7 +21,7 @@ use crate::{
     http1::client::{Outgoing, Received},
     published::LiveService,
     telemetry::Record,
-    upstream::{Address, Affinity, affinity},
+    upstream::{Address, Affinity},
 };
 
 /// Which attempt it is, for targets, and how many there were, for clients.
@@ -46,7 +46,7 @@ impl<'a> Call<'a> {
     pub(super) fn new(
         context: &'a RequestContext,
         (service, live): (&'a Service, &'a LiveService),
-        limit: &'a Limit,
+        (limit, affinity): (&'a Limit, Affinity),
     ) -> Self {
         let policy = policy(context, service);
         let of_route = overrides(context).and_then(|it| it.hedge.as_ref());
@@ -58,7 +58,7 @@ impl<'a> Call<'a> {
             policy,
             hedge: hedge.filter(|_| policy.may_repeat(&context.method)),
             limit,
-            affinity: affinity(context, &live.upstream),
+            affinity,
             deadline: deadline(context, service).filter(|it| it.forward),
         }
     }

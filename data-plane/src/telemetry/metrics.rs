@@ -14,6 +14,7 @@ use prometheus_client::{
 };
 
 use super::{
+    balance::PublishedBalance,
     counters::{PublishedCounters, RouteMetrics},
     health::PublishedHealth,
 };
@@ -259,12 +260,14 @@ impl Metrics {
     pub(crate) fn read(&self, published: Arc<ArcSwap<Published>>) {
         let guard = GuardMetrics(Arc::clone(&published));
         let health = PublishedHealth(Arc::clone(&published));
+        let balance = PublishedBalance(Arc::clone(&published));
         let counters = PublishedCounters {
             published,
             unmatched: Arc::clone(&self.unmatched),
         };
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = registry.sub_registry_with_prefix("gatewright");
+        registry.register_collector(Box::new(balance));
         registry.register_collector(Box::new(counters));
         registry.register_collector(Box::new(guard));
         registry.register_collector(Box::new(health));

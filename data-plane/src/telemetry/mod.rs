@@ -3,6 +3,7 @@
 
 mod access_log;
 mod attempts;
+mod balance;
 mod counters;
 mod export;
 mod health;

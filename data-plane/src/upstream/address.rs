@@ -2,10 +2,16 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use gatewright_engine::{Target, outcome::Outcome};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use gatewright_engine::{Target, Upstream, balance::BalanceSpec, outcome::Outcome};
+use gatewright_proto::v1::Balancer;
 use http::HeaderValue;
 
 use super::{InFlight, TargetState};
+
+/// What a session cookie calls an address: it says nothing to those who do not know the address, is the
+/// same on every node, and can be nothing but an address that the upstream has.
+pub(super) type Identity = [u8; 22];
 
 /// One address of a target.
 #[derive(Debug)]
@@ -18,6 +24,11 @@ pub(crate) struct Address {
     pub(crate) host: Arc<str>,
     /// Share of the requests, among the addresses of its upstream.
     pub(crate) weight: u32,
+    /// 0 is preferred.
+    pub(crate) priority: u32,
+    /// How its upstream is balanced.
+    pub(super) balance: Arc<BalanceSpec>,
+    pub(super) identity: Identity,
     /// What is known of it beyond this revision.
     pub(crate) state: Arc<TargetState>,
     /// Host for it in plain text, and with TLS: without the port where it is the scheme's own.
@@ -26,7 +37,7 @@ pub(crate) struct Address {
 
 impl Address {
     pub(super) fn new(
-        target: &Target,
+        (upstream, target): (&Upstream, &Target),
         socket: SocketAddr,
         weight: u32,
         state: Arc<TargetState>,
@@ -36,6 +47,9 @@ impl Address {
             target: Arc::clone(&target.name),
             host: (*target.host).into(),
             weight,
+            priority: target.priority,
+            balance: Arc::clone(&upstream.balance),
+            identity: identity(&upstream.name, &target.name, socket),
             state,
             authorities: [80, 443].map(|own| authority(&target.host, target.port, own)),
         }
@@ -48,13 +62,26 @@ impl Address {
 
     /// Counts a request to it.
     pub(crate) fn begin(&self) -> InFlight {
-        self.state.begin()
+        self.state
+            .begin(self.balance.hash_balance_percent.is_some())
     }
 
     /// Says what became of one attempt to get a response from it.
     pub(crate) fn finish(&self, outcome: &Outcome, now: Instant) {
-        self.state.finish(outcome, now);
+        let estimated = self.balance.balancer == Balancer::PeakEwma;
+        let decay = estimated.then_some(self.balance.ewma_decay);
+        self.state.finish(outcome, now, decay);
     }
+}
+
+/// 128 bits of a hash over the names and the address.
+fn identity(upstream: &str, target: &str, socket: SocketAddr) -> Identity {
+    let text = format!("gatewright session\0{upstream}\0{target}\0{socket}");
+    let hash = blake3::hash(text.as_bytes());
+    let mut identity = [0; 22];
+    // 16 bytes are 22 characters without padding.
+    let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(&hash.as_bytes()[..16], &mut identity);
+    identity
 }
 
 fn authority(host: &str, port: u16, own: u16) -> HeaderValue {

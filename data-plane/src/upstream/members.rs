@@ -10,11 +10,12 @@ use gatewright_engine::Upstream;
 use super::{Address, UpstreamState};
 
 /// What targets (in the order of the specification) stand for. The addresses of one share its weight,
-/// so that a name with many does not get more than it should.
+/// so that a name with many does not get more than it should. Those that join others have to begin slowly,
+/// where the specification says so; those that an upstream begins with do not: nobody else is there.
 pub(super) fn members(
     spec: &Upstream,
     found: &[Vec<IpAddr>],
-    state: &Arc<UpstreamState>,
+    (state, join): (&Arc<UpstreamState>, bool),
 ) -> Vec<Arc<Address>> {
     /// Divisible by each number up to 8, and small enough for any weight.
     const PARTS: u32 = 840;
@@ -29,8 +30,9 @@ pub(super) fn members(
         };
         for ip in ips {
             let socket = SocketAddr::new(*ip, target.port);
-            let state = state.target(socket);
-            addresses.push(Arc::new(Address::new(target, socket, weight, state)));
+            let state = state.target(socket, join);
+            let address = Address::new((spec, target), socket, weight, state);
+            addresses.push(Arc::new(address));
         }
     }
     addresses

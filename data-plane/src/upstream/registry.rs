@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use gatewright_engine::{Target, Upstream};
 use tokio::sync::watch;
 
-use super::{LiveUpstream, UpstreamState, members::members, names};
+use super::{LiveUpstream, UpstreamState, members::members, names, view::View};
 
 /// All upstreams at work.
 #[derive(Debug)]
@@ -73,9 +73,13 @@ impl Upstreams {
         let found: Vec<_> = spec.targets.iter().map(first).collect();
         let written = |target| names::literal(target).is_some();
         let (done, resolved) = watch::channel(spec.targets.iter().all(written));
+        let join = present.is_some_and(|present| !present.addresses().is_empty());
+        let seen = state.changes();
+        let addresses = members(spec, &found, (&state, join));
         let live = LiveUpstream {
             spec: Arc::clone(spec),
-            addresses: ArcSwap::from_pointee(members(spec, &found, &state)),
+            view: ArcSwap::from_pointee(View::new(spec, addresses, seen)),
+            building: Mutex::default(),
             state,
             resolved,
             cursors: (0..self.workers).map(|_| Mutex::default()).collect(),

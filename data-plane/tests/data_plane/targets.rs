@@ -17,7 +17,7 @@ use crate::{
     upstream::{self, read_request},
 };
 
-fn named(name: &'static str) -> SocketAddr {
+pub(crate) fn named(name: &'static str) -> SocketAddr {
     upstream::scripted(move |mut socket| {
         while read_request(&mut socket).is_some() {
             let answer = format!(
@@ -32,7 +32,7 @@ fn named(name: &'static str) -> SocketAddr {
 }
 
 /// An address at which nobody listens.
-fn dead() -> SocketAddr {
+pub(crate) fn dead() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use gatewright_proto::{
     Key, Kind, Resource,
-    v1::{self, Balancer, Protocol},
+    v1::{self, Protocol},
 };
 use http::Uri;
 use rustls::RootCertStore;
@@ -207,7 +207,7 @@ fn url(text: &str) -> Result<Url, String> {
 fn of_url(service: &str, url: &Url) -> Arc<Upstream> {
     Arc::new(Upstream {
         name: format!("url:{service}").into(),
-        balancer: Balancer::RoundRobin,
+        balance: Arc::default(),
         dns_refresh_ms: DNS_REFRESH_MS,
         health: health::standard(),
         targets: vec![Target {
@@ -215,6 +215,7 @@ fn of_url(service: &str, url: &Url) -> Arc<Upstream> {
             host: url.host.clone(),
             port: url.port,
             weight: WEIGHT,
+            priority: 0,
         }],
     })
 }

@@ -2,12 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use gatewright_proto::{
-    Key, Kind, Resource,
-    v1::{self, Balancer},
-};
+use gatewright_proto::{Key, Kind, Resource, v1};
 
-use super::{Compiler, Mistake, field, guard, health};
+use super::{Compiler, Mistake, balance, field, guard, health};
 use crate::{Target, Upstream};
 
 /// Default of `dns_refresh_ms`.
@@ -15,6 +12,7 @@ pub(super) const DNS_REFRESH_MS: u32 = 5_000;
 /// Default of `weight`.
 pub(super) const WEIGHT: u32 = 100;
 const MAX_WEIGHT: u32 = 65_535;
+const MAX_PRIORITY: u32 = 127;
 
 /// Upstreams by name: none where it has mistakes.
 pub(super) type Upstreams = HashMap<String, Option<Arc<Upstream>>>;
@@ -33,18 +31,14 @@ impl Compiler<'_> {
             if let Some(limits) = &upstream.limits {
                 guard::limit_settings(limits, &mut mistakes);
             }
-            let balancer = Balancer::try_from(upstream.balancer);
-            if balancer.is_err() {
-                let reason = format!("`{}` is not a balancer known here", upstream.balancer);
-                mistakes.push(Mistake::value("balancer", reason));
-            }
+            let balance = balance::spec(upstream, &mut mistakes);
             let health = health::spec(upstream, &mut self.patterns, &mut mistakes);
             self.add_all(key, mistakes);
             // A disabled upstream has no targets; a broken one closes what needs it.
             let own = targets.remove(&key.name).unwrap_or_default();
             let compiled = Upstream {
                 name: key.name.as_str().into(),
-                balancer: balancer.unwrap_or_default(),
+                balance: Arc::new(balance),
                 dns_refresh_ms: refresh.unwrap_or(DNS_REFRESH_MS),
                 health,
                 targets: if held.resource.enabled() {
@@ -83,6 +77,7 @@ impl Compiler<'_> {
             mistakes.push(Mistake::required("upstream"));
         }
         field::within("weight", target.weight, 0..=MAX_WEIGHT, &mut mistakes);
+        field::within("priority", target.priority, 0..=MAX_PRIORITY, &mut mistakes);
         let address = field::address(&target.address);
         if let Err(reason) = &address {
             mistakes.push(Mistake::value("address", reason.clone()));
@@ -94,6 +89,7 @@ impl Compiler<'_> {
             host,
             port,
             weight: target.weight.unwrap_or(WEIGHT),
+            priority: target.priority.unwrap_or(0),
         })
     }
 }

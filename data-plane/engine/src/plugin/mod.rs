@@ -32,7 +32,7 @@ mod key_auth;
 mod rate_limit;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use chain::{Chain, Described};
 pub use instance::{Instance, Scope};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Chain, Instance, PLUGINS, Registry, plugin_page};
 
-mod request;
+pub(crate) mod request;
 
 pub(crate) use request::{
     Request, build, consumer, limited_registry, mistakes, plugin, reference_fields, resource,
