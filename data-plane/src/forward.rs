@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatewright_engine::{Rejection, RequestContext, Service, outcome::End, retry::Stop};
+use gatewright_engine::{Rejection, RequestContext, Service, retry::Stop};
 use gatewright_proto::v1::Protocol as Spoken;
 use http::{HeaderValue, Response, StatusCode, Version, header, uri::PathAndQuery};
 
@@ -118,9 +118,9 @@ impl Forwarder {
         };
         for late in running {
             let number = late.number;
-            record.attempted(number, late.finish(End::Timeout, Instant::now()).0);
+            record.attempted(number, late.finish(plan.end(), Instant::now()).0);
         }
-        let told = (&received, service.protocol);
+        let told = (&received, service.protocol, plan.end());
         guard::finish(permit, (context, live), told, since, record);
         // Plugins that look at the response may look at the request once more.
         context.headers = std::mem::take(outgoing.request.headers_mut());

@@ -55,7 +55,7 @@ pub(crate) fn enter(
 pub(crate) fn finish(
     permit: Option<Permit>,
     (context, live): (&RequestContext, &LiveService),
-    (received, spoken): (&Result<Received, Rejection>, Protocol),
+    (received, spoken, late): (&Result<Received, Rejection>, Protocol, End),
     began: Instant,
     record: &mut Record,
 ) {
@@ -66,7 +66,7 @@ pub(crate) fn finish(
     let outcome = Outcome {
         end: match received {
             Ok(received) => attempt::response(received, spoken),
-            Err(rejection) => end(rejection.code),
+            Err(rejection) => end(rejection.code, late),
         },
         took: now.saturating_duration_since(began),
     };
@@ -80,9 +80,9 @@ pub(crate) fn finish(
 
 /// How the last attempt of a request ended that the gateway answered. That there is no target is known
 /// without asking the service, so it says nothing of it.
-const fn end(code: Code) -> End {
+const fn end(code: Code, late: End) -> End {
     match code {
-        Code::UpstreamTimeout => End::Timeout,
+        Code::UpstreamTimeout => late,
         Code::UpstreamUnreachable => End::Connect,
         Code::BadGateway => End::Reset { sent: true },
         _ => End::Abandoned,

@@ -152,6 +152,7 @@ impl<'a> Call<'a> {
             body: self.limit.body.clone(),
             time: Some(time),
             by: None,
+            impatient: false,
         };
         (!beside).then_some((time, limit))
     }

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gatewright_engine::outcome::End;
+
 use super::replay::Replay;
 use crate::body::Body;
 
@@ -19,9 +21,20 @@ pub(crate) struct Limit {
     pub(super) time: Option<Duration>,
     /// In any case until then.
     pub(super) by: Option<Instant>,
+    /// Whether it is the client that waits for less than the service may take.
+    pub(super) impatient: bool,
 }
 
 impl Limit {
+    /// What it means that time is up. That a client does not wait says nothing of the target: it could have
+    /// targets ejected and breakers opened at will.
+    pub(super) const fn end(&self) -> End {
+        match self.impatient {
+            true => End::Abandoned,
+            false => End::Timeout,
+        }
+    }
+
     /// Whether there is none.
     pub(super) const fn is_none(&self) -> bool {
         self.time.is_none() && self.by.is_none()

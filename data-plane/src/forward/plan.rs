@@ -55,6 +55,7 @@ pub(super) fn plan(
         body: None,
         time: (time > 0).then(|| ms(time)),
         by: None,
+        impatient: false,
     };
     if service.max_stream_duration_ms > 0 {
         limit.by = since.checked_add(ms(service.max_stream_duration_ms));
@@ -81,6 +82,7 @@ pub(super) fn plan(
 impl Limit {
     /// Takes what a client asks for into account.
     fn ask(&mut self, asked: Duration, instead: bool) {
+        let shorter = self.time.is_none_or(|time| asked < time);
         if instead {
             self.time = None;
         }
@@ -89,5 +91,6 @@ impl Limit {
             (Some(present), Some(by)) => Some(present.min(by)),
             (present, by) => present.or(by),
         };
+        self.impatient = shorter && self.by == by;
     }
 }

@@ -67,6 +67,7 @@ mod tests {
                 body: None,
                 time: Some(time),
                 by: None,
+                impatient: false,
             };
             assert_eq!(timers.within(&limit, pin!(pending::<()>())).await, None);
             assert!(began.elapsed() >= time);

@@ -234,3 +234,23 @@ async fn a_health_check_that_passes_ends_an_ejection() {
     eventually("it is back", async || !pool.is_ejected("t0").await).await;
     assert_eq!(pool.ask(4).await, [200; 4]);
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_wait_says_nothing_of_a_target() {
+    let settings = json!({"consecutive_5xx": 1, "base_ejection_ms": "1h"});
+    let mut pool = Pool::start(&[Fault::Hang, Fault::Hang], &settings).await;
+    let service = json!({"name": "s", "upstream": "u", "deadline": {"header": "x-timeout-ms"}, "request_timeout_ms": 200});
+    pool.gateway.apply(&[(Kind::Service, service)]);
+    let ask = async |milliseconds: u32| {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Timeout-Ms: {milliseconds}\r\n\r\n"
+        );
+        assert_eq!(status(&pool.gateway.raw(request.as_bytes()).await), 504);
+    };
+    for _ in 0..4 {
+        ask(20).await;
+    }
+    assert_eq!(pool.ejections("consecutive_5xx").await, 0);
+    ask(2000).await;
+    assert_eq!(pool.ejections("consecutive_5xx").await, 1);
+}
