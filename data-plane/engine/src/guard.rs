@@ -28,7 +28,7 @@ pub use admission::{Admission, AdmissionSettings};
 pub use breaker::{Breaker, BreakerSettings, Change, Phase};
 pub use fallback::{Fallback, FallbackAction, StaticAnswer, Trigger};
 pub use gradient::{Gradient, GradientSettings, next_limit};
-pub use limit::{AtWork, LimitSettings, Places};
+pub use limit::{AtWork, LimitSettings, Places, RetryPlace};
 pub use permit::{Permit, Shed};
 pub use signal::{Health, HealthSignal};
 pub use template::{BodyTemplate, Escape, Variable};

@@ -7,6 +7,7 @@ use std::{
 
 use gatewright_engine::{
     Rejection, RequestContext, Service,
+    guard::RetryPlace,
     retry::{DeadlineRule, Ended, Hedge, Permit, RetryPolicy, Stop},
 };
 use http::{HeaderName, HeaderValue, header};
@@ -82,7 +83,11 @@ impl<'a> Call<'a> {
     /// A place among the retries under way.
     pub(super) fn permit(&self) -> Option<Permit> {
         let most = self.policy.budget.most(self.live.upstream.in_flight());
-        let permit = self.live.retrying.begin(most);
+        let permit = match &self.live.guard.limits {
+            None => self.live.retrying.begin(most, None),
+            Some(limits) => RetryPlace::take(limits)
+                .and_then(|place| self.live.retrying.begin(most, Some(place))),
+        };
         if permit.is_none() {
             self.live.metrics.retries.overflowed();
         }

@@ -125,6 +125,33 @@ async fn the_request_over_max_requests_gets_503_at_once_and_never_reaches_the_up
 }
 
 #[tokio::test]
+async fn over_max_retries_the_failure_is_answered() {
+    for (most, expected) in [(0, 1), (1, 2)] {
+        let proxy = FaultProxy::with(upstream::echo(), Fault::Status(503));
+        let mut gateway = Gateway::start().await;
+        let address = proxy.address.to_string();
+        gateway.apply(&[
+            (
+                Kind::Upstream,
+                json!({"name": "u", "limits": {"max_retries": most}}),
+            ),
+            (
+                Kind::Target,
+                json!({"name": "t", "upstream": "u", "address": address}),
+            ),
+            (
+                Kind::Service,
+                json!({"name": "s", "upstream": "u", "retry": {"on": ["server_error"]}}),
+            ),
+            (Kind::Route, json!({"name": "r", "service": "s"})),
+        ]);
+        let answer = gateway.get("/").await;
+        assert!(answer.contains("status 503"), "{answer}");
+        assert_eq!(proxy.requests(), expected);
+    }
+}
+
+#[tokio::test]
 async fn over_max_connections_requests_wait_for_one_and_not_too_many_do() {
     let held = Held::default();
     let mut gateway = Gateway::start().await;

@@ -1,6 +1,11 @@
 //! Bounds on what is at work towards an upstream at a time.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use super::Kept;
 
 /// The bounds; none where there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +57,24 @@ impl Places {
     /// How many are taken.
     pub fn taken(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A retry in flight, until dropped.
+#[derive(Debug)]
+pub struct RetryPlace(Arc<Kept<LimitSettings, AtWork>>);
+
+impl RetryPlace {
+    /// One under these limits; none where there are as many as there may be.
+    pub fn take(limits: &Arc<Kept<LimitSettings, AtWork>>) -> Option<Self> {
+        let entered = limits.state.retries.enter(limits.settings.max_retries);
+        entered.then(|| Self(Arc::clone(limits)))
+    }
+}
+
+impl Drop for RetryPlace {
+    fn drop(&mut self) {
+        self.0.state.retries.leave();
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use crate::guard::RetryPlace;
+
 /// The bound: a share of what is in flight, and in any case a few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -36,13 +38,16 @@ impl Budget {
 pub struct Retrying(AtomicU64);
 
 impl Retrying {
-    /// Begins one, where there are fewer than `most`.
-    pub fn begin(self: &Arc<Self>, most: u64) -> Option<Permit> {
+    /// Begins one, where there are fewer than `most`. `place` is kept as long as it lasts.
+    pub fn begin(self: &Arc<Self>, most: u64, place: Option<RetryPlace>) -> Option<Permit> {
         let one_more = |count| (count < most).then_some(count + 1);
         let begun = self
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        begun.is_ok().then(|| Permit(Arc::clone(self)))
+        begun.is_ok().then(|| Permit {
+            retrying: Arc::clone(self),
+            place,
+        })
     }
 
     /// How many there are.
@@ -53,11 +58,16 @@ impl Retrying {
 
 /// One retry under way, until dropped.
 #[derive(Debug)]
-pub struct Permit(Arc<Retrying>);
+pub struct Permit {
+    retrying: Arc<Retrying>,
+    /// Its place under the limits of the upstream, given back with it.
+    #[allow(dead_code)]
+    place: Option<RetryPlace>,
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.retrying.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -79,10 +89,12 @@ mod tests {
     fn retries_beyond_the_budget_do_not_begin_and_one_that_ends_makes_room() {
         let retrying = Arc::new(Retrying::default());
         let most = Budget::default().most(10);
-        let mut permits: Vec<_> = (0..3).map(|_| retrying.begin(most).unwrap()).collect();
-        assert!(retrying.begin(most).is_none());
+        let mut permits: Vec<_> = (0..3)
+            .map(|_| retrying.begin(most, None).unwrap())
+            .collect();
+        assert!(retrying.begin(most, None).is_none());
         permits.pop();
         assert_eq!(retrying.count(), 2);
-        assert!(retrying.begin(most).is_some());
+        assert!(retrying.begin(most, None).is_some());
     }
 }
