@@ -196,3 +196,30 @@ fn a_certificate_is_for_the_names_in_it_and_its_key_must_belong_to_it() {
     let set = set(&[(Kind::Certificate, value), (Kind::Secret, secret)]);
     assert_eq!(compile(1, &set, &Registry::default(), None).errors, []);
 }
+
+#[test]
+fn services_that_fall_back_in_a_chain_or_a_circle_are_all_refused() {
+    let service = |name: &str, next: &str| {
+        let mut service = json!({"name": name, "url": "http://s"});
+        if !next.is_empty() {
+            service["fallback"] = json!({"service": next});
+        }
+        (Kind::Service, service)
+    };
+    let refused = |services: &[(Kind, Value)]| -> Vec<String> {
+        let errors = compile(1, &set(services), &Registry::default(), None).errors;
+        let on = |error: &crate::CompileError| error.field == "fallback.service";
+        let mut names: Vec<String> = errors
+            .iter()
+            .filter(|error| on(error))
+            .map(|error| error.key.name.clone())
+            .collect();
+        names.dedup();
+        names
+    };
+    assert!(refused(&[service("a", "b"), service("b", "")]).is_empty());
+    let circle = [service("a", "b"), service("b", "a")];
+    assert_eq!(refused(&circle), ["a", "b"]);
+    let chain = [service("a", "b"), service("b", "c"), service("c", "")];
+    assert_eq!(refused(&chain), ["a", "b"]);
+}
