@@ -16,7 +16,7 @@ mod timers;
 
 use std::{
     net::SocketAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -68,6 +68,9 @@ pub(crate) struct Forward<'a> {
     /// Taken when the request is sent; what is left of it comes back where there is no response.
     pub(crate) body: &'a mut Body,
 }
+
+/// Attempts after the first.
+type Further<'f> = Pin<Box<dyn Future<Output = Result<Received, Rejection>> + Send + 'f>>;
 
 /// What changes with each attempt of one request.
 struct Work<'w, 'a> {
@@ -157,11 +160,26 @@ impl Forwarder {
         work.record.forwarding(since, address.socket, None);
         call.begin((&address, 0, since), work.outgoing, work.running);
         let first = self.attempt(call, &address, work).await;
-        if call.is_settled(&first) {
-            return call.settle((first, &address), Stop::Settled, 1, work.record);
+        match self.after(call, (first, address), work) {
+            Ok(settled) => settled,
+            Err(again) => again.await,
         }
-        // Rare, and kept out of the way: the future of each request is as large as its largest part.
-        Box::pin(self.again(call, (first, address), work)).await
+    }
+
+    /// What comes of the first attempt. Not part of the future above, which would have room for both ways.
+    ///
+    /// # Errors
+    /// Further attempts are to decide.
+    fn after<'f, 'a>(
+        &'f self,
+        call: &'f Call<'a>,
+        (first, address): (Tried, Arc<Address>),
+        work: &'f mut Work<'_, 'a>,
+    ) -> Result<Result<Received, Rejection>, Further<'f>> {
+        if call.is_settled(&first) {
+            return Ok(call.settle((first, &address), Stop::Settled, 1, work.record));
+        }
+        Err(Box::pin(self.again(call, (first, address), work)))
     }
 
     /// A target other than these.
@@ -190,16 +208,17 @@ impl Forwarder {
     async fn send_within(
         &self,
         call: &Call<'_>,
-        limit: Option<(Duration, Limit)>,
+        limit: Option<Box<(Duration, Limit)>>,
         address: &Address,
         outgoing: &mut Outgoing,
     ) -> Result<Received, SendError> {
         let sending = pin!(self.send((call.service, call.live), address, outgoing));
         let sent = match limit {
             None => sending.await,
-            Some((time, limit)) => {
-                let within = self.timers.within(&limit, sending).await;
-                within.unwrap_or(Err(SendError::AttemptTimeout(time)))
+            // Boxed, like all that few requests need: the future of each has room for the largest part of any.
+            Some(limit) => {
+                let within = Box::pin(self.timers.within(&limit.1, sending)).await;
+                within.unwrap_or(Err(SendError::AttemptTimeout(limit.0)))
             }
         };
         if let Err(error) = &sent {

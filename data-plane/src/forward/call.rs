@@ -148,7 +148,7 @@ impl<'a> Call<'a> {
     }
 
     /// The limit of the attempt that has begun last, where there is one.
-    pub(super) fn limit_of_try(&self, running: &Running<'_>) -> Option<(Duration, Limit)> {
+    pub(super) fn limit_of_try(&self, running: &Running<'_>) -> Option<Box<(Duration, Limit)>> {
         let time = self.policy.per_try_timeout?;
         let beside = self.hedge.is_some_and(|hedge| hedge.on_per_try_timeout);
         let since = running.last()?.began;
@@ -159,7 +159,7 @@ impl<'a> Call<'a> {
             by: None,
             impatient: false,
         };
-        (!beside).then_some((time, limit))
+        (!beside).then(|| Box::new((time, limit)))
     }
 
     /// Whether an attempt's end is that of the request, without a closer look.

@@ -38,7 +38,8 @@ async fn with_a_third_of_the_targets_failing_at_random_clients_see_no_error() {
     }
 }
 
-/// Three of nine targets at a time fail, in one of these ways, for a minute of load. Prints its figures.
+/// Three of nine targets fail, each now in this way and now in that, for a minute of load, with the budget and the outlier
+/// detection that are the default. Prints its figures.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute"]
 async fn with_a_third_of_the_targets_failing_for_a_minute_clients_see_next_to_no_error() {
@@ -62,14 +63,8 @@ async fn with_a_third_of_the_targets_failing_for_a_minute_clients_see_next_to_no
     };
     let failing = async {
         while Instant::now() < end {
-            let ill: Vec<usize> = (0..3).map(|_| rand::random_range(0..9)).collect();
-            for (place, target) in fleet.targets.iter().enumerate() {
-                let fault = faults[rand::random_range(0..faults.len())];
-                target.set(if ill.contains(&place) {
-                    fault
-                } else {
-                    Fault::None
-                });
+            for target in fleet.targets.iter().step_by(3) {
+                target.set(faults[rand::random_range(0..faults.len())]);
             }
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
