@@ -260,3 +260,17 @@ async fn a_target_that_does_not_answer_is_unhealthy_after_the_threshold() {
     })
     .await;
 }
+#[tokio::test]
+async fn a_request_waits_for_first_checks_and_is_told_when_no_target_is_healthy() {
+    for (says, expected) in [("200 ok", 200), ("503 no", 503)] {
+        let a = Target::start("a", &[says]);
+        let mut gateway = Gateway::start().await;
+        let check = json!({"http": {"path": "/healthz"}, "timeout_ms": 5000});
+        let mut resources = pool(&check, &[("a", a.address)]);
+        resources[0].1["panic_threshold_percent"] = json!(0);
+        gateway.apply(&resources);
+        let answer = gateway.get("/").await;
+        assert_eq!(status(&answer), expected, "{answer}");
+        assert_eq!(answer.contains("no_healthy_target"), expected == 503);
+    }
+}
