@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use gatewright_engine::{
     Action, Code, Considered, Explanation, Miss, Payload, Query, ResourceSet, Route, path,
-    plugin::Registry,
+    plugin::Registry, split::Backend,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use serde::Deserialize;
@@ -173,6 +173,11 @@ fn considered(considered: &Considered, taken: Option<&Arc<Route>>) -> Value {
 fn action(action: &Action) -> String {
     match action {
         Action::Forward(service) => format!("forward to service `{}`", service.name),
+        Action::Split(split) => {
+            let backend = |it: &Backend| format!("`{}` ({})", it.service, it.weight);
+            let backends: Vec<String> = split.backends.iter().map(backend).collect();
+            format!("forward to one of the services {}", backends.join(", "))
+        }
         Action::Redirect(redirect) => format!("redirect with {}", redirect.status.as_u16()),
         Action::Respond(fixed) => format!("answer with {}", fixed.status.as_u16()),
         Action::Closed(reason) => format!("answer with 500: {reason}"),

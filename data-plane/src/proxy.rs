@@ -5,6 +5,7 @@
 //! end.
 
 mod act;
+mod choose;
 mod contained;
 mod forwarded;
 mod hop_by_hop;
@@ -18,7 +19,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use clap::ValueEnum;
 use gatewright_engine::{
-    Code, Miss, Rejection, RequestContext,
+    Action, Code, Miss, Rejection, RequestContext,
     plugin::{self, Answer as Verdict, Ran},
 };
 use http::{HeaderValue, Response, StatusCode, header};
@@ -166,6 +167,7 @@ impl Proxy {
         };
         let (found, body) = found?;
         let (route, matched) = (Arc::clone(found.route), Matching::of(&found));
+        let (route, mut cookie) = choose::chosen(route, &head);
         note_route(published, &route, record);
         if let Some(rejection) = self.overload.refuses(route.criticality) {
             return Err(rejection);
@@ -173,7 +175,15 @@ impl Proxy {
         let body = self.bounded(&route, &head.headers, body, record)?;
         let (mut context, rest) = head.into_context(snapshot, route);
         record.reach(Stage::Admit);
-        let (ran, verdict) = plugin::admit(&mut context).await;
+        let (mut ran, mut verdict) = plugin::admit(&mut context).await;
+        if verdict.is_none() && matches!(context.route.action, Action::Split(_)) {
+            let late = choose::Late {
+                context: &mut context,
+                ran: &mut ran,
+            };
+            (verdict, cookie) = Box::pin(late.choose()).await;
+            note_route(published, &context.route, record);
+        }
         record.decided(&context.decisions);
         record.note(|line| line.consumer = context.consumer.as_ref().map(|it| it.name.clone()));
         let outcome = match verdict {
@@ -189,14 +199,22 @@ impl Proxy {
                 self.act(&mut context, exchange, record).await
             }
         };
-        Ok(respond(&ran, &context, outcome, record, request_id))
+        let (mut response, tunnel) = respond(&ran, &context, outcome, record, request_id);
+        if let Some(cookie) = cookie {
+            response.headers_mut().append(header::SET_COOKIE, *cookie);
+        }
+        Ok((response, tunnel))
     }
 }
 
 fn note_route(published: &Published, route: &gatewright_engine::Route, record: &mut Record) {
     record.note(|line| line.route = Some(Arc::clone(&route.name)));
     if let Some(facts) = record.facts() {
-        facts.route = published.routes.get(route.index).cloned();
+        let counters = published.routes.get(route.index);
+        facts.route = match route.backend {
+            None => counters.cloned(),
+            Some(place) => counters.and_then(|it| it.backend(place)).cloned(),
+        };
     }
 }
 

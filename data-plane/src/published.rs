@@ -221,8 +221,15 @@ fn counters(route: &Route, present: Option<&Arc<RouteMetrics>>) -> Arc<RouteMetr
         Action::Forward(service) => Arc::clone(&service.name),
         _ => "".into(),
     };
+    let backends = route.backends().iter().map(|it| &it.service);
     match present {
-        Some(present) if present.service == service => Arc::clone(present),
-        _ => Arc::new(RouteMetrics::new(Arc::clone(&route.name), service)),
+        Some(present) if present.service == service && present.has_backends(backends.clone()) => {
+            Arc::clone(present)
+        }
+        _ => {
+            let name = Arc::clone(&route.name);
+            let own = RouteMetrics::new(name, service);
+            Arc::new(own.with_backends(backends, present))
+        }
     }
 }

@@ -28,10 +28,19 @@ pub(super) async fn show(
     let route = snapshot.routes.iter().find(|route| *route.name == *name);
     // A route that is not in force runs nothing.
     let chain = route.map(|route| route.chain.describe());
-    let body = json!({
+    let mut body = json!({
         "route": name,
         "enabled": route.is_some(),
         "chain": chain.unwrap_or_default(),
     });
+    let backends = route.map_or(&[][..], |route| route.backends());
+    if !backends.is_empty() {
+        // What runs for all of them is in `chain`; each has its own as a whole.
+        let backends = backends.iter().map(|backend| {
+            let chain = backend.route.chain.describe();
+            (backend.service.to_string(), json!(chain))
+        });
+        body["backends"] = backends.collect::<serde_json::Map<_, _>>().into();
+    }
     Ok(([revision_header(state.head.revision)], Json(body)).into_response())
 }

@@ -23,6 +23,7 @@ pub mod retry;
 mod route;
 mod set;
 mod snapshot;
+pub mod split;
 
 pub use compile::{Compiled, Explanation, compile, explain};
 pub use context::{Client, Decision, Note, Notes, RequestContext};

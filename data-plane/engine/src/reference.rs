@@ -45,6 +45,11 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
         Resource::Route(route) => {
             let mut all = fallback(route.fallback.as_ref());
             all.extend(one("service", Kind::Service, &route.service));
+            let backends = route.split.iter().flat_map(|it| &it.backends).enumerate();
+            all.extend(backends.flat_map(|(place, backend)| {
+                let field = format!("split.backends[{place}].service");
+                one(&field, Kind::Service, &backend.service)
+            }));
             all
         }
         Resource::Target(target) => one("upstream", Kind::Upstream, &target.upstream),

@@ -15,6 +15,7 @@ use crate::{
     plugin::{Chain, Instance},
     retry::{DeadlineRule, Hedge, RetryPolicy},
     route::Router,
+    split::{Backend, Split},
 };
 
 /// Everything a node needs to serve.
@@ -85,11 +86,43 @@ pub struct Route {
     /// Largest request body; zero is unlimited; none is the node's default.
     pub max_request_body_bytes: Option<u64>,
     /// What it says differently from its service of breaker and fallback.
-    pub guard: Option<Box<RouteGuard>>,
+    pub guard: Option<Arc<RouteGuard>>,
     /// When it is refused where the node is overloaded.
     pub criticality: v1::Criticality,
     /// What else it has instead of its service's; none for most routes.
-    pub overrides: Option<Box<Overrides>>,
+    pub overrides: Option<Arc<Overrides>>,
+    /// Its place among the backends of the route that it is a variant of; none for routes of their own.
+    pub backend: Option<usize>,
+}
+
+impl Route {
+    /// The same route with another action and chain.
+    pub(crate) fn variant(&self, action: Action, chain: Chain, backend: Option<usize>) -> Self {
+        Self {
+            name: Arc::clone(&self.name),
+            index: self.index,
+            action,
+            chain,
+            strip_prefix: self.strip_prefix,
+            rewrite: self.rewrite.clone(),
+            preserve_host: self.preserve_host,
+            upgrades: self.upgrades.clone(),
+            request_timeout_ms: self.request_timeout_ms,
+            max_request_body_bytes: self.max_request_body_bytes,
+            guard: self.guard.clone(),
+            criticality: self.criticality,
+            overrides: self.overrides.clone(),
+            backend,
+        }
+    }
+
+    /// The services of which one is chosen for each request; none for most routes.
+    pub fn backends(&self) -> &[Backend] {
+        match &self.action {
+            Action::Split(split) => &split.backends,
+            _ => &[],
+        }
+    }
 }
 
 /// What a route has instead of its service's.
@@ -110,6 +143,8 @@ pub struct Overrides {
 pub enum Action {
     /// It is forwarded to a service.
     Forward(Arc<Service>),
+    /// One of several variants of the route is chosen, each of which has an action and a chain of its own.
+    Split(Box<Split>),
     /// The client is sent elsewhere.
     Redirect(Box<Redirect>),
     /// It is answered at once.

@@ -53,6 +53,7 @@ impl Proxy {
         let route = Arc::clone(&context.route);
         match &route.action {
             Action::Forward(service) => self.forward((context, service), exchange, record).await,
+            Action::Split(_) => Err(super::defect()),
             Action::Redirect(redirect) => {
                 record.reach(Stage::Respond);
                 Ok((self::redirect(redirect, context, &exchange.matched)?, None))

@@ -28,7 +28,7 @@ pub(super) struct Head<'c> {
     pub(super) headers: HeaderMap,
     /// Whether the request is to be answered here, since it has passed enough proxies (RFC 9110, 7.6.2).
     pub(super) ends_here: bool,
-    client: Client,
+    pub(super) client: Client,
     connection: &'c Connection,
     rest: Rest,
 }

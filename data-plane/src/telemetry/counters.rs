@@ -33,6 +33,8 @@ pub struct RouteMetrics {
     pub(crate) route: Arc<str>,
     /// Its service's; empty without one.
     pub(crate) service: Arc<str>,
+    /// Those of its backends, where it has several.
+    backends: Box<[Arc<Self>]>,
     by_class: OnceLock<Box<[AtomicU64; 5]>>,
 }
 
@@ -41,8 +43,37 @@ impl RouteMetrics {
         Self {
             route,
             service,
+            backends: Box::default(),
             by_class: OnceLock::new(),
         }
+    }
+
+    /// Whether its backends are these.
+    pub(crate) fn has_backends<'a>(&self, services: impl Iterator<Item = &'a Arc<str>>) -> bool {
+        services.eq(self.backends.iter().map(|it| &it.service))
+    }
+
+    /// With these backends, whose counters are kept if there are any.
+    pub(crate) fn with_backends<'a>(
+        self,
+        services: impl Iterator<Item = &'a Arc<str>>,
+        before: Option<&Arc<Self>>,
+    ) -> Self {
+        let known = |service: &Arc<str>| {
+            let mut known = before?.backends.iter();
+            known.find(|it| it.service == *service).cloned()
+        };
+        let new = |service: &Arc<str>| Self::new(Arc::clone(&self.route), Arc::clone(service));
+        let backends = services.map(|it| known(it).unwrap_or_else(|| Arc::new(new(it))));
+        Self {
+            backends: backends.collect(),
+            ..self
+        }
+    }
+
+    /// Those of one of its backends.
+    pub(crate) fn backend(&self, place: usize) -> Option<&Arc<Self>> {
+        self.backends.get(place)
     }
 
     /// Counts an answer.
@@ -144,6 +175,9 @@ impl Collector for PublishedCounters {
 }
 
 fn encode_route(route: &RouteMetrics, requests: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    for backend in &route.backends {
+        encode_route(backend, requests)?;
+    }
     let Some(by_class) = route.by_class.get() else {
         return Ok(());
     };

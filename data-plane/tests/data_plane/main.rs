@@ -22,6 +22,7 @@ mod requests;
 mod retries;
 mod retries_http2;
 mod spans;
+mod splits;
 mod targets;
 mod timeouts;
 mod tls;

@@ -36,6 +36,19 @@ pub(crate) fn echo() -> SocketAddr {
     })
 }
 
+/// Answers each request with this status and name. Keeps connections.
+pub(crate) fn named(status: u16, name: &'static str) -> SocketAddr {
+    scripted(move |mut socket| {
+        let length = name.len();
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{name}");
+        while read_request(&mut socket).is_some() {
+            if socket.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    })
+}
+
 /// Reads a request: the head, and a body by its length or in chunks.
 pub(crate) fn read_request(socket: &mut TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();

@@ -52,7 +52,7 @@ impl Compiler<'_> {
         name: &str,
         route: &v1::Route,
         mistakes: &mut Vec<Mistake>,
-    ) -> Option<Box<RouteGuard>> {
+    ) -> Option<Arc<RouteGuard>> {
         if route.breaker.is_none() && route.fallback.is_none() {
             return None;
         }
@@ -69,7 +69,7 @@ impl Compiler<'_> {
         let fallback = route.fallback.as_ref();
         let fallback =
             fallback.and_then(|it| super::fallback::fallback(it, &route.service, mistakes));
-        Some(Box::new(RouteGuard {
+        Some(Arc::new(RouteGuard {
             breaker,
             fallback: fallback.map(Arc::new),
         }))

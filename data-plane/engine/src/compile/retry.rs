@@ -1,6 +1,6 @@
 //! Retry policies, hedges and deadlines, of services and of routes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gatewright_proto::v1::{self, OtherTarget, RetryOn};
 use http::{HeaderName, Method};
@@ -32,7 +32,7 @@ pub(super) fn overrides(
     route: &v1::Route,
     patterns: &mut Patterns<'_>,
     mistakes: &mut Vec<Mistake>,
-) -> Option<Box<Overrides>> {
+) -> Option<Arc<Overrides>> {
     let nothing = route.retry.is_none()
         && route.hedge.is_none()
         && route.deadline.is_none()
@@ -40,14 +40,14 @@ pub(super) fn overrides(
     if nothing {
         return None;
     }
-    if route.service.is_empty() {
+    if route.service.is_empty() && route.split.is_none() {
         let reason = "`retry`, `hedge`, `deadline` and `idle_timeout_ms` belong to a `service`";
         mistakes.push(Mistake::value("service", reason));
     }
     let retry = route.retry.as_ref();
     let hedge = route.hedge.as_ref();
     let deadline = route.deadline.as_ref();
-    Some(Box::new(Overrides {
+    Some(Arc::new(Overrides {
         retry: retry.map(|it| self::retry(it, patterns, mistakes)),
         hedge: hedge.map(|it| self::hedge(it, retry, mistakes)),
         deadline: deadline.map(|it| self::deadline(it, mistakes)),

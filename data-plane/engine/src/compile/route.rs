@@ -4,6 +4,7 @@ mod answer;
 mod further;
 pub(super) mod matching;
 mod payload;
+mod split;
 
 use std::sync::Arc;
 
@@ -100,8 +101,31 @@ impl Compiler<'_> {
         let priority = matching::priority(route, mistakes);
         let further = further::further(route, &mut self.patterns, mistakes);
         let placed = mistakes.is_empty();
+        let compiled = self.compiled((key, route), needs, &paths, mistakes);
+        placed.then(|| Rule {
+            hosts,
+            priority,
+            paths,
+            condition: Condition {
+                methods,
+                headers,
+                further,
+                good: mistakes.is_empty() && !self.is_bad(key),
+                route: Arc::new(compiled),
+            },
+        })
+    }
+
+    /// What is done with its requests.
+    fn compiled(
+        &mut self,
+        (key, route): (&Key, &v1::Route),
+        needs: &Needs<'_>,
+        paths: &[PathRule],
+        mistakes: &mut Vec<Mistake>,
+    ) -> Route {
         let upgrades = matching::upgrades(route, mistakes);
-        let rewrite = rewrite("rewrite", &route.rewrite, &paths, mistakes);
+        let rewrite = rewrite("rewrite", &route.rewrite, paths, mistakes);
         if rewrite.is_some() && route.strip_prefix.unwrap_or(false) {
             let reason = "`strip_prefix` and `rewrite` exclude each other";
             mistakes.push(Mistake::value("rewrite", reason));
@@ -109,20 +133,20 @@ impl Compiler<'_> {
         let guard = self.route_guard(&key.name, route, mistakes);
         let criticality = criticality(route, mistakes);
         let overrides = retry::overrides(route, &mut self.patterns, mistakes);
-        let action = answer::action(route, needs.services, &paths, mistakes);
-        if !placed {
-            return None;
-        }
+        let action = answer::action(route, needs.services, paths, mistakes);
+        let split = split::split(route, needs.services, &mut self.patterns, mistakes);
         let good = mistakes.is_empty() && !self.is_bad(key);
         let action = action
             .filter(|action| good || matches!(action, Action::Closed(_)))
             .unwrap_or_else(|| {
                 Action::Closed(format!("route `{}` was refused by this node", key.name).into())
             });
+        let chain =
+            |service: &str, action: &Action| chain(&key.name, service, action, needs.plugins);
         let compiled = Route {
             name: key.name.as_str().into(),
             index: needs.index,
-            chain: chain(key, route, &action, needs.plugins),
+            chain: chain(&route.service, &action),
             action,
             strip_prefix: route.strip_prefix.unwrap_or(false),
             rewrite,
@@ -133,43 +157,36 @@ impl Compiler<'_> {
             guard,
             criticality,
             overrides,
+            backend: None,
         };
-        Some(Rule {
-            hosts,
-            priority,
-            paths,
-            condition: Condition {
-                methods,
-                headers,
-                further,
-                good,
-                route: Arc::new(compiled),
-            },
-        })
+        match split.filter(|_| good) {
+            Some(split) => split.route(&compiled, chain),
+            None => compiled,
+        }
     }
 }
 
 /// What runs before the action. Nothing where the answer is 500 in any case.
-fn chain(key: &Key, route: &v1::Route, action: &Action, plugins: &Plugins) -> Chain {
+fn chain(route: &str, service: &str, action: &Action, plugins: &Plugins) -> Chain {
     if matches!(action, Action::Closed(_)) {
         return Chain::default();
     }
     let scopes = [
         Scope::Global,
-        Scope::Service(route.service.as_str().into()),
-        Scope::Route(key.name.as_str().into()),
+        Scope::Service(service.into()),
+        Scope::Route(route.into()),
     ];
     plugins.chain_of(&scopes, &scopes)
 }
 
 fn criticality(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Criticality {
-    if (route.breaker.is_some() || route.fallback.is_some()) && route.service.is_empty() {
-        let field = if route.breaker.is_some() {
-            "breaker"
-        } else {
-            "fallback"
-        };
-        mistakes.push(Mistake::value(field, "is for routes that have a service"));
+    if route.breaker.is_some() && route.service.is_empty() {
+        let reason = "is for routes that have a `service`";
+        mistakes.push(Mistake::value("breaker", reason));
+    }
+    if route.fallback.is_some() && route.service.is_empty() && route.split.is_none() {
+        let reason = "is for routes that have a `service` or `split`";
+        mistakes.push(Mistake::value("fallback", reason));
     }
     Criticality::try_from(route.criticality).unwrap_or_else(|_| {
         let reason = format!("`{}` is not one known here", route.criticality);

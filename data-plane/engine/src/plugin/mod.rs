@@ -38,7 +38,7 @@ pub use chain::{Chain, Described};
 pub use instance::{Instance, Scope};
 pub use page::plugin_page;
 pub use registry::Registry;
-pub use run::{Answer, Ran, admit, respond};
+pub use run::{Answer, Ran, admit, admit_rest, respond};
 pub use spelling::nearest;
 pub use state::States;
 

@@ -32,6 +32,8 @@ pub struct Ran {
     steps: SmallVec<[Step; 8]>,
     /// Whose plugins were merged in; two where an anonymous consumer turned out to be known.
     consumers: SmallVec<[Arc<Consumer>; 1]>,
+    /// How many of the route's chain have had their turn.
+    chain_done: usize,
 }
 
 /// One instance that ran.
@@ -55,41 +57,28 @@ pub async fn admit(request: &mut RequestContext) -> (Ran, Option<Answer>) {
     if request.route.chain.instances.is_empty() && request.consumer.is_none() {
         return (ran, None);
     }
-    // Held apart, since plugins may change all of the request.
-    let route = Arc::clone(&request.route);
-    let mut consumer: Option<Arc<Consumer>> = None;
-    let (mut chain_next, mut consumer_next) = (0, 0);
-    loop {
-        if ran.meet(request, &mut consumer) {
-            consumer_next = 0;
-        }
-        let of_chain = route.chain.instances.get(chain_next);
-        let of_consumer = consumer
-            .as_ref()
-            .and_then(|it| it.plugins.get(consumer_next));
-        let (instance, step) = match (of_chain, of_consumer) {
-            (None, None) => return (ran, None),
-            (Some(one), Some(other)) if other.cmp_place(one).is_lt() => {
-                (other, ran.step_of_consumer(&mut consumer_next))
-            }
-            (Some(one), _) => (one, Step::take(0, &mut chain_next)),
-            (None, Some(other)) => (other, ran.step_of_consumer(&mut consumer_next)),
-        };
-        if !applies(instance, request) {
-            continue;
-        }
-        ran.steps.push(step);
-        match settle(instance.plugin.on_request(request)).await {
-            Verdict::Continue => {}
-            Verdict::Respond(response) => return (ran, Some(Answer::Respond(response))),
-            Verdict::Reject(rejection) => {
-                record(request, instance, rejection.code, instance.shadow);
-                if !instance.shadow {
-                    return (ran, Some(Answer::Reject(rejection)));
-                }
-            }
-        }
-    }
+    let answer = ran.walk(request, Place::default()).await;
+    (ran, answer)
+}
+
+/// Goes on with the chain of the route that the request has now, which begins with all that has run.
+pub async fn admit_rest(request: &mut RequestContext, ran: &mut Ran) -> Option<Answer> {
+    let known = ran.consumers.last().cloned();
+    let place = Place {
+        chain_next: ran.chain_done,
+        consumer_next: known.as_ref().map_or(0, |it| it.plugins.len()),
+        consumer: known,
+    };
+    ran.walk(request, place).await
+}
+
+/// How far the instances have run.
+#[derive(Default)]
+struct Place {
+    chain_next: usize,
+    /// Whose plugins are merged in.
+    consumer: Option<Arc<Consumer>>,
+    consumer_next: usize,
 }
 
 /// Runs `on_response` of those that ran, the last one first. Also for the gateway's own answers.
@@ -102,6 +91,44 @@ pub fn respond(ran: &Ran, request: &RequestContext, response: &mut response::Par
 }
 
 impl Ran {
+    async fn walk(&mut self, request: &mut RequestContext, mut at: Place) -> Option<Answer> {
+        // Held apart, since plugins may change all of the request.
+        let route = Arc::clone(&request.route);
+        loop {
+            if self.meet(request, &mut at.consumer) {
+                at.consumer_next = 0;
+            }
+            let of_chain = route.chain.instances.get(at.chain_next);
+            let consumer = at.consumer.as_ref();
+            let of_consumer = consumer.and_then(|it| it.plugins.get(at.consumer_next));
+            let (instance, step) = match (of_chain, of_consumer) {
+                (None, None) => {
+                    self.chain_done = at.chain_next;
+                    return None;
+                }
+                (Some(one), Some(other)) if other.cmp_place(one).is_lt() => {
+                    (other, self.step_of_consumer(&mut at.consumer_next))
+                }
+                (Some(one), _) => (one, Step::take(0, &mut at.chain_next)),
+                (None, Some(other)) => (other, self.step_of_consumer(&mut at.consumer_next)),
+            };
+            if !applies(instance, request) {
+                continue;
+            }
+            self.steps.push(step);
+            match settle(instance.plugin.on_request(request)).await {
+                Verdict::Continue => {}
+                Verdict::Respond(response) => return Some(Answer::Respond(response)),
+                Verdict::Reject(rejection) => {
+                    record(request, instance, rejection.code, instance.shadow);
+                    if !instance.shadow {
+                        return Some(Answer::Reject(rejection));
+                    }
+                }
+            }
+        }
+    }
+
     /// Takes in the consumer's plugins if there are any and it is a new one; says whether it did.
     fn meet(&mut self, request: &RequestContext, known: &mut Option<Arc<Consumer>>) -> bool {
         let with_plugins = |it: &&Arc<Consumer>| !it.plugins.is_empty();

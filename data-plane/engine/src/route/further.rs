@@ -1,5 +1,7 @@
 //! What few routes ask of a request. It stands apart, so that plain routes pay neither memory nor time.
 
+use http::HeaderMap;
+
 use super::{Host, Miss, PayloadRule, Query, TextRule, facts::Facts, pairs::Pairs};
 use crate::{network::Networks, plugin::when::When};
 
@@ -166,6 +168,11 @@ impl Further {
 }
 
 impl ParameterRule {
+    /// Whether it holds of the cookies that came with these fields.
+    pub(crate) fn holds_for_cookies(&self, headers: &HeaderMap) -> bool {
+        self.holds(&Pairs::of_cookies(headers))
+    }
+
     fn holds(&self, pairs: &Pairs<'_>) -> bool {
         self.value.holds(pairs.values(&self.name))
     }

@@ -14,7 +14,7 @@ use crate::{
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Exactly one of the three.
+/// Exactly one of the four. None for a split, of which variants are made.
 pub(super) fn action(
     route: &v1::Route,
     services: &Services,
@@ -26,17 +26,19 @@ pub(super) fn action(
     let redirect = redirect
         .map(|it| self::redirect(it, paths, mistakes).map(|it| Action::Redirect(Box::new(it))));
     let fixed = fixed.map(|it| self::fixed(it, mistakes).map(|it| Action::Respond(Box::new(it))));
-    match (route.service.is_empty(), redirect, fixed) {
-        (false, None, None) => Some(of_service(&route.service, services)),
-        (true, Some(redirect), None) => redirect,
-        (true, None, Some(fixed)) => fixed,
-        (true, None, None) => {
-            let reason = "one of `service`, `redirect` and `direct_response` is required";
+    let forms = (route.service.is_empty(), redirect, fixed);
+    match (forms, route.split.is_some()) {
+        ((true, None, None), true) => None,
+        ((false, None, None), false) => Some(of_service(&route.service, services)),
+        ((true, Some(redirect), None), false) => redirect,
+        ((true, None, Some(fixed)), false) => fixed,
+        ((true, None, None), false) => {
+            let reason = "one of `service`, `split`, `redirect` and `direct_response` is required";
             mistakes.push(Mistake::new("service", "required", reason));
             None
         }
         _ => {
-            let reason = "`service`, `redirect` and `direct_response` exclude each other";
+            let reason = "`service`, `split`, `redirect` and `direct_response` exclude each other";
             mistakes.push(Mistake::value("service", reason));
             None
         }

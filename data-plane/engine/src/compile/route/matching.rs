@@ -109,23 +109,32 @@ pub(super) fn headers(
     mistakes: &mut Vec<Mistake>,
 ) -> Box<[HeaderRule]> {
     bounded("headers", &route.headers, mistakes);
-    let mut headers = Vec::new();
-    for (place, header) in route.headers.iter().enumerate() {
-        let name = HeaderName::from_bytes(header.name.as_bytes());
-        if name.is_err() {
-            let reason = format!("`{}` is not a header name", header.name);
-            mistakes.push(Mistake::value(format!("headers[{place}].name"), reason));
-        }
-        let value = value_rule(header, patterns);
-        match (name, value) {
-            (Ok(name), Ok(value)) => headers.push(HeaderRule { name, value }),
-            (_, Err(reason)) => {
-                mistakes.push(Mistake::value(format!("headers[{place}].value"), reason));
-            }
-            (Err(_), Ok(_)) => {}
-        }
+    let rules = route.headers.iter().enumerate();
+    rules
+        .filter_map(|(place, header)| {
+            header_rule(&format!("headers[{place}]"), header, patterns, mistakes)
+        })
+        .collect()
+}
+
+/// What one field must be.
+pub(super) fn header_rule(
+    at: &str,
+    header: &v1::HeaderMatch,
+    patterns: &mut Patterns<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<HeaderRule> {
+    let name = HeaderName::from_bytes(header.name.as_bytes());
+    if name.is_err() {
+        let reason = format!("`{}` is not a header name", header.name);
+        mistakes.push(Mistake::value(format!("{at}.name"), reason));
     }
-    headers.into()
+    let value = value_rule(header, patterns)
+        .map_err(|reason| mistakes.push(Mistake::value(format!("{at}.value"), reason)));
+    Some(HeaderRule {
+        name: name.ok()?,
+        value: value.ok()?,
+    })
 }
 
 /// What the value of a field must be.

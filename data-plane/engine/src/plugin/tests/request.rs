@@ -271,5 +271,6 @@ fn route(plugins: Vec<Arc<Instance>>) -> Route {
         guard: None,
         criticality: Default::default(),
         overrides: None,
+        backend: None,
     }
 }

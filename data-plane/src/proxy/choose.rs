@@ -1,0 +1,64 @@
+//! Routes over several services: one is chosen for each request, and with it the variant of the route that
+//! stands for it from then on.
+
+use std::sync::Arc;
+
+use gatewright_engine::{
+    Action, RequestContext, Route,
+    plugin::{self, Answer, Ran},
+    split::{Asked, Split},
+};
+use http::HeaderValue;
+
+use super::read::Head;
+
+/// A cookie for the client. Boxed: few requests have one.
+type Cookie = Option<Box<HeaderValue>>;
+
+/// The variant of the route for this request, or the route itself where it has none, or where it must first
+/// be known who the consumer is.
+pub(super) fn chosen(route: Arc<Route>, head: &Head<'_>) -> (Arc<Route>, Cookie) {
+    match &route.action {
+        Action::Split(split) if !split.needs_consumer() => choose(
+            split,
+            &Asked {
+                headers: &head.headers,
+                consumer: None,
+                secure: head.client.secure,
+            },
+        ),
+        _ => (route, None),
+    }
+}
+
+fn choose(split: &Split, asked: &Asked<'_>) -> (Arc<Route>, Cookie) {
+    let choice = split.choose(asked, rand::random());
+    let route = Arc::clone(&choice.backend.route);
+    (route, choice.cookie.map(Box::new))
+}
+
+/// A request whose service could not be chosen before it was known who the consumer is.
+pub(super) struct Late<'a> {
+    pub(super) context: &'a mut RequestContext,
+    pub(super) ran: &'a mut Ran,
+}
+
+impl Late<'_> {
+    /// Chooses, and runs the plugins of that service which have not run yet.
+    pub(super) async fn choose(self) -> (Option<Answer>, Cookie) {
+        let context = self.context;
+        let route = Arc::clone(&context.route);
+        let Action::Split(split) = &route.action else {
+            return (None, None);
+        };
+        let consumer = context.consumer.as_ref().map(|it| Arc::clone(&it.name));
+        let asked = Asked {
+            headers: &context.headers,
+            consumer: consumer.as_deref(),
+            secure: context.client.secure,
+        };
+        let (variant, cookie) = choose(split, &asked);
+        context.route = variant;
+        (plugin::admit_rest(context, self.ran).await, cookie)
+    }
+}
