@@ -15,6 +15,7 @@ pub mod discovery;
 pub mod document;
 pub mod explain;
 pub mod label;
+pub mod registration;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use prometheus_client::{
+    collector::Collector,
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
@@ -138,6 +139,13 @@ impl Metrics {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = registry.sub_registry_with_prefix("gatewright");
         registry.register_collector(Box::new(StreamCounters(nodes)));
+    }
+
+    /// Adds counters that are read when they are asked for.
+    pub(crate) fn add(&self, counters: impl Collector) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = registry.sub_registry_with_prefix("gatewright");
+        registry.register_collector(Box::new(counters));
     }
 
     /// Takes over what is known when metrics are read.

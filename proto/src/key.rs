@@ -17,6 +17,9 @@ pub struct Key {
 }
 
 impl Key {
+    /// How the name of a target begins that registered itself, and of no other target.
+    pub const REGISTERED: &'static str = "registered.";
+
     /// Names the resource of this kind and name.
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
         Self {

@@ -33,7 +33,7 @@ pub(super) async fn apply(
     manner: Manner,
     Document(json): Document,
 ) -> Result<Response, ApiError> {
-    parameters.allow(&["dry_run", "prune", "label", "wait"])?;
+    parameters.allow(&["dry_run", "prune", "registered", "label", "wait"])?;
     let prune = prune(&parameters)?;
     let bundle = Bundle::read(json);
     let given: BTreeSet<Key> = bundle.resources.iter().map(Key::of).collect();
@@ -41,6 +41,7 @@ pub(super) async fn apply(
     let write = Write {
         operations: bundle.resources.into_iter().map(put).collect(),
         prune,
+        prune_registered: registered(&parameters)?,
         mistakes: bundle.mistakes,
         ..Write::default()
     };
@@ -65,6 +66,11 @@ fn prune(parameters: &Parameters) -> Result<Option<Selector>, ApiError> {
             Err(ApiError::InvalidQuery(message.to_owned()))
         }
     }
+}
+
+/// Whether targets that registered themselves are meant as well.
+pub(super) fn registered(parameters: &Parameters) -> Result<bool, ApiError> {
+    parameters.switch("registered")
 }
 
 fn describe_unchanged(key: &Key) -> Value {

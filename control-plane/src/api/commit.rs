@@ -61,6 +61,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Manner {
 }
 
 impl Manner {
+    /// Who writes, and how long to wait for the nodes.
+    pub(super) fn into_parts(self) -> (Authorship, Option<Duration>) {
+        (self.by, self.wait)
+    }
+
     /// Whether it is only tried.
     pub(super) fn is_dry_run(&self) -> bool {
         self.mode == Mode::DryRun

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     discovery::Lagging,
+    registration::Refusal,
     store::StoreError,
     write::{Mistake, WriteError},
 };
@@ -42,6 +43,8 @@ pub enum ApiError {
     InvalidRequest(String),
     /// 401 `unauthorized`: no accepted token.
     Unauthorized,
+    /// 403 `forbidden`: the token may not do this.
+    Forbidden,
     /// 404 `unknown_path`: the API has no such path.
     UnknownPath(String),
     /// 404 `not_found`: there is no such resource, node, revision or plugin type.
@@ -90,6 +93,7 @@ impl ApiError {
             Self::InvalidHeader(_) => (StatusCode::BAD_REQUEST, "invalid_header"),
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::UnknownPath(_) => (StatusCode::NOT_FOUND, "unknown_path"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -124,6 +128,7 @@ impl ApiError {
             Self::Unauthorized => {
                 "no token that is accepted here; send `Authorization: Bearer TOKEN`".into()
             }
+            Self::Forbidden => "this token may only register targets of its upstream".into(),
             Self::UnknownPath(path) => {
                 format!("there is nothing at `{path}`; `/openapi.json` lists what there is")
             }
@@ -248,6 +253,17 @@ impl From<WriteError> for ApiError {
                 Self::Internal
             }
             WriteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(mistakes) => Self::Invalid(mistakes),
+            Refusal::Busy => Self::Busy,
+            Refusal::Unavailable => Self::StoreUnavailable,
+            Refusal::Internal => Self::Internal,
         }
     }
 }

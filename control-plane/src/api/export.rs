@@ -15,11 +15,12 @@ use serde_json::{Map, Value};
 
 use super::{
     Api, ApiError,
+    apply::registered,
     commit::revision_header,
     query::Parameters,
     resource::{kind, select},
 };
-use crate::write::write_only::redact;
+use crate::{registration::is_registered, write::write_only::redact};
 
 /// `GET /v1/export`
 pub(super) async fn export(
@@ -27,13 +28,17 @@ pub(super) async fn export(
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    parameters.allow(&["kind", "label"])?;
+    parameters.allow(&["kind", "label", "registered"])?;
     let selector = parameters.selector()?;
     let kinds = kinds(&parameters)?;
+    let with_registered = registered(&parameters)?;
     let state = api.catalog.fresh().await?;
     // Kinds are in the order of the table, parents first, which is that of keys as well.
     let mut lists: Map<String, Value> = Map::new();
     for (key, held) in select(&state, &kinds, &selector) {
+        if !with_registered && is_registered(key) {
+            continue;
+        }
         let list = lists
             .entry(key.kind.plural())
             .or_insert_with(|| Value::Array(Vec::new()));

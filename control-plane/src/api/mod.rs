@@ -21,6 +21,7 @@ mod precondition;
 mod probe;
 mod query;
 mod record;
+mod registration;
 mod resource;
 mod revision;
 mod schema;
@@ -38,7 +39,8 @@ pub use auth::{InvalidTokens, Tokens, shown_token};
 pub use error::ApiError;
 
 use crate::{
-    catalog::Catalog, check::Checker, discovery::Fleet, telemetry::Metrics, write::Writer,
+    catalog::Catalog, check::Checker, discovery::Fleet, registration::Registrations,
+    telemetry::Metrics, write::Writer,
 };
 
 /// The header that tells a revision: that of a write, or the one that an answer shows.
@@ -53,6 +55,8 @@ pub struct Api {
     pub writer: Arc<Writer>,
     /// What compiles.
     pub checker: Arc<Checker>,
+    /// Who has registered.
+    pub registrations: Registrations,
     /// Who is connected.
     pub fleet: Fleet,
     /// Who may.
@@ -67,8 +71,12 @@ impl Api {
         let checker = Arc::new(Checker::default());
         let metrics = Metrics::new();
         metrics.follow(fleet.here().clone());
+        let writer = Arc::new(Writer::new(catalog.clone(), Arc::clone(&checker)));
+        let registrations = Registrations::new(catalog.clone(), Arc::clone(&writer));
+        metrics.add(registrations.counters());
         Self {
-            writer: Arc::new(Writer::new(catalog.clone(), Arc::clone(&checker))),
+            writer,
+            registrations,
             catalog,
             checker,
             fleet,
@@ -95,6 +103,15 @@ pub fn router(api: Api) -> Router {
         .route("/v1/schemas/plugins", get(schema::plugin_types))
         .route("/v1/schemas/plugins/{type}", get(schema::plugin_type))
         .route("/v1/routes/{name}/chain", get(chain::show))
+        .route(registration::ALL, get(registration::list))
+        .route(
+            registration::ONE,
+            get(registration::show)
+                .put(registration::put)
+                .delete(registration::leave),
+        )
+        .route(registration::BEAT, post(registration::beat))
+        .route(registration::BEATS, post(registration::beats))
         .route("/v1/{kinds}", get(resource::list).post(resource::create))
         .route(
             "/v1/{kinds}/{name}",

@@ -5,6 +5,7 @@
 //! revision 11 before revision 10. A sequence does not promise that.
 
 mod audit;
+mod lease;
 mod open;
 mod postgres;
 mod sqlite;
@@ -21,6 +22,7 @@ use gatewright_proto::{Key, Resource, Version};
 
 pub use self::{
     audit::{AuditLog, Audited, COMMITTED, Sought},
+    lease::{Leases, SignOfLife},
     open::{StoreSettings, open},
     roster::{Applied, Member, NodeElsewhere, NodeRow, Roster},
 };
@@ -105,7 +107,7 @@ pub struct Authorship {
 
 /// A database.
 #[async_trait]
-pub trait Store: Roster + AuditLog + Send + Sync + fmt::Debug {
+pub trait Store: Roster + AuditLog + Leases + Send + Sync + fmt::Debug {
     /// The newest revision.
     async fn head(&self) -> Result<Head, StoreError>;
 

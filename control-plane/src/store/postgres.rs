@@ -1,6 +1,7 @@
 //! Postgres: several control planes share it.
 
 mod audit;
+mod lease;
 mod listen;
 mod roster;
 mod write;
@@ -36,6 +37,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         3,
         "audit",
         include_str!("../../../migrations/postgres/0003_audit.sql"),
+    ),
+    (
+        4,
+        "leases",
+        include_str!("../../../migrations/postgres/0004_leases.sql"),
     ),
 ];
 

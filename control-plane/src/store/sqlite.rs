@@ -5,6 +5,7 @@
 //! SQLite would put them into the file that nobody can find any more.
 
 mod audit;
+mod lease;
 mod roster;
 mod write;
 
@@ -46,6 +47,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         3,
         "audit",
         include_str!("../../../migrations/sqlite/0003_audit.sql"),
+    ),
+    (
+        4,
+        "leases",
+        include_str!("../../../migrations/sqlite/0004_leases.sql"),
     ),
 ];
 

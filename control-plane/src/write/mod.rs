@@ -34,6 +34,8 @@ pub struct Write {
     pub operations: Vec<Operation>,
     /// Whether and where resources that no operation names are deleted.
     pub prune: Option<Selector>,
+    /// Whether that goes for targets that registered themselves as well; they belong to their instances.
+    pub prune_registered: bool,
     /// What was wrong already when it was read: it is checked and then refused.
     pub mistakes: Vec<Mistake>,
     /// Whether it is committed.

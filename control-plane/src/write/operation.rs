@@ -14,6 +14,8 @@ pub enum Operation {
     Patch(Key, Value, Precondition),
     /// Deletes it; it must exist.
     Delete(Key, Precondition),
+    /// Deletes it where it exists.
+    Remove(Key),
 }
 
 impl Operation {
@@ -21,7 +23,7 @@ impl Operation {
     pub fn key(&self) -> Key {
         match self {
             Self::Create(resource) | Self::Put(resource, _) => Key::of(resource),
-            Self::Patch(key, ..) | Self::Delete(key, _) => key.clone(),
+            Self::Patch(key, ..) | Self::Delete(key, _) | Self::Remove(key) => key.clone(),
         }
     }
 }

@@ -7,7 +7,7 @@ use gatewright_proto::{Key, Kind, Resource};
 use serde_json::Value;
 
 use super::{Mistake, Operation, Precondition, Write, WriteError, write_only};
-use crate::{catalog::State, document, store::Edit};
+use crate::{catalog::State, document, registration::is_registered, store::Edit};
 
 /// Largest resource, in bytes of its encoding.
 pub(super) const MAX_RESOURCE_BYTES: usize = 1024 * 1024;
@@ -66,7 +66,9 @@ impl Plan {
         }
         if let Some(selector) = write.prune {
             let absent = |(key, held): &(&Key, &Held)| {
-                !plan.touched.contains(key) && selector.selects(held.resource.labels())
+                !plan.touched.contains(key)
+                    && selector.selects(held.resource.labels())
+                    && (write.prune_registered || !is_registered(key))
             };
             let held = plan.would_be.held.iter();
             let gone: Vec<Key> = held.filter(absent).map(|(key, _)| key.clone()).collect();
@@ -112,6 +114,10 @@ impl Plan {
             }
             Operation::Delete(_, precondition) => {
                 existing(&key, &precondition, stored)?;
+                self.would_be.held.remove(&key);
+                Ok(())
+            }
+            Operation::Remove(_) => {
                 self.would_be.held.remove(&key);
                 Ok(())
             }

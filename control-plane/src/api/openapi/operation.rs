@@ -72,6 +72,7 @@ impl Operation {
         for name in responses {
             let status = match *name {
                 "BadRequest" => "400",
+                "Forbidden" => "403",
                 "NotFound" => "404",
                 "Conflict" => "409",
                 "Trimmed" => "410",

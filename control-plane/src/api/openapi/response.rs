@@ -24,7 +24,7 @@ pub(super) fn responses() -> Map<String, Value> {
 type Example = (&'static str, &'static str, ApiError);
 
 /// What is wrong with a request by itself.
-fn requests() -> [Example; 4] {
+fn requests() -> [Example; 5] {
     [
         (
             "BadRequest",
@@ -35,6 +35,11 @@ fn requests() -> [Example; 4] {
             "Unauthorized",
             "`unauthorized`: no accepted token",
             ApiError::Unauthorized,
+        ),
+        (
+            "Forbidden",
+            "`forbidden`: the token may only register targets",
+            ApiError::Forbidden,
         ),
         (
             "TooLarge",

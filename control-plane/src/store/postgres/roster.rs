@@ -37,7 +37,7 @@ const TELL: &str = "
 const NOW: &str = "select (extract(epoch from clock_timestamp()) * 1000)::bigint";
 
 impl Postgres {
-    async fn now(&self) -> Result<i64, StoreError> {
+    pub(super) async fn now(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar(NOW).fetch_one(&self.roster).await?)
     }
 }

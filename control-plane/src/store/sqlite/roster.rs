@@ -27,7 +27,7 @@ const TELL: &str = "
         or (node.stream = excluded.stream and node.instance = excluded.instance)";
 
 impl Sqlite {
-    async fn short<T>(
+    pub(super) async fn short<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {

@@ -13,6 +13,8 @@ pub(super) const DNS_REFRESH_MS: u32 = 5_000;
 pub(super) const WEIGHT: u32 = 100;
 const MAX_WEIGHT: u32 = 65_535;
 const MAX_PRIORITY: u32 = 127;
+/// How long a registration may last without a sign of life.
+const TTL_MS: std::ops::RangeInclusive<u32> = 1_000..=3_600_000;
 
 /// Upstreams by name: none where it has mistakes.
 pub(super) type Upstreams = HashMap<String, Option<Arc<Upstream>>>;
@@ -78,6 +80,7 @@ impl Compiler<'_> {
         }
         field::within("weight", target.weight, 0..=MAX_WEIGHT, &mut mistakes);
         field::within("priority", target.priority, 0..=MAX_PRIORITY, &mut mistakes);
+        registration(target, &mut mistakes);
         let address = field::address(&target.address);
         if let Err(reason) = &address {
             mistakes.push(Mistake::value("address", reason.clone()));
@@ -91,5 +94,27 @@ impl Compiler<'_> {
             weight: target.weight.unwrap_or(WEIGHT),
             priority: target.priority.unwrap_or(0),
         })
+    }
+}
+
+/// A target that registered itself and one that was written never have the same name.
+fn registration(target: &v1::Target, mistakes: &mut Vec<Mistake>) {
+    field::within("ttl_ms", target.ttl_ms, TTL_MS, mistakes);
+    match (target.ttl_ms, target.name.starts_with(Key::REGISTERED)) {
+        (None, true) => {
+            let reason = format!(
+                "names that begin with `{}` are for targets that register themselves",
+                Key::REGISTERED
+            );
+            mistakes.push(Mistake::value("name", reason));
+        }
+        (Some(_), false) => {
+            let reason = format!(
+                "only a target that registered itself has one, and its name begins with `{}`",
+                Key::REGISTERED
+            );
+            mistakes.push(Mistake::value("ttl_ms", reason));
+        }
+        _ => {}
     }
 }
