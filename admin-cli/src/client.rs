@@ -193,6 +193,15 @@ impl Client {
         json(self.call(Method::POST, url, Some(body)).await?).await
     }
 
+    /// Puts JSON.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let url = self.url(path, &[])?;
+        json(self.call(Method::PUT, url, Some(body)).await?).await
+    }
+
     /// Deletes.
     ///
     /// # Errors

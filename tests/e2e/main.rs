@@ -9,4 +9,5 @@ mod identity;
 mod mistakes;
 mod older_node;
 mod outage;
+mod registrations;
 mod writers;

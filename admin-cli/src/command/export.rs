@@ -18,6 +18,9 @@ pub(crate) struct Export {
     /// Only resources with these labels, as `team=a,tier`.
     #[arg(short, long)]
     label: Option<String>,
+    /// With targets that registered themselves.
+    #[arg(long)]
+    registered: bool,
 }
 
 impl Export {
@@ -29,6 +32,7 @@ impl Export {
         let parameters = [
             ("kind", self.kind.map(Kind::plural)),
             ("label", self.label.as_deref()),
+            ("registered", self.registered.then_some("true")),
         ];
         let document = settings.client()?.query("/v1/export", &parameters).await?;
         if settings.format == Format::Name {

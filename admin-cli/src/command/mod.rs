@@ -15,6 +15,7 @@ mod get;
 mod nodes;
 mod plan;
 mod plugins;
+mod register;
 mod revisions;
 mod subject;
 mod sync;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Revisions(revisions::Revisions),
     /// Show who asked for which change, and what came of it.
     Audit(audit::Audit),
+    /// Register this instance as a target of an upstream for as long as it runs, or a command does.
+    Register(register::Register),
     /// List plugin types, or print a type's page.
     Plugins(plugins::Plugins),
     /// List, choose or set contexts: servers and tokens by name.
@@ -113,6 +116,7 @@ pub(crate) async fn run(
         Command::Nodes => nodes::run(settings, terminal).await?,
         Command::Revisions(revisions) => revisions.run(settings, terminal).await?,
         Command::Audit(audit) => audit.run(settings, terminal).await?,
+        Command::Register(register) => return register.run(settings, terminal, stop).await,
         Command::Plugins(plugins) => plugins.run(settings, terminal)?,
         Command::Context(context) => context.run(settings, terminal)?,
         Command::Version => version::run(settings, terminal)?,

@@ -24,6 +24,9 @@ pub(crate) struct Sync {
     /// Anything that is not in the files is deleted.
     #[arg(long, conflicts_with = "label")]
     all: bool,
+    /// Targets that registered themselves are deleted as well.
+    #[arg(long)]
+    registered: bool,
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
@@ -39,7 +42,11 @@ impl Sync {
     ) -> anyhow::Result<u8> {
         let bundle = file::read(&self.files, &mut *terminal.input)?;
         let client = settings.client()?;
-        let prune = [("prune", Some("true")), ("label", self.label.as_deref())];
+        let prune = [
+            ("prune", Some("true")),
+            ("label", self.label.as_deref()),
+            ("registered", self.registered.then_some("true")),
+        ];
         let dry_run = [&prune[..], &[("dry_run", Some("true"))]].concat();
         let plan = plan::send(&client, &bundle, &dry_run).await?;
         plan.write(terminal, Detail::Differences)?;

@@ -6,5 +6,6 @@
 mod apply;
 mod context;
 mod offline;
+mod register;
 mod resource;
 mod server;

@@ -115,6 +115,11 @@ impl Server {
         path.display().to_string()
     }
 
+    /// Arguments with the connection to it, for what must come before others.
+    pub(crate) fn connected<'a>(&self, arguments: &[&'a str]) -> Vec<&'a str> {
+        self.arguments(arguments)
+    }
+
     fn arguments<'a>(&self, arguments: &[&'a str]) -> Vec<&'a str> {
         let url: &'static str = Box::leak(self.url().into_boxed_str());
         let connection = ["--server", url, "--token", TOKEN];

@@ -171,3 +171,26 @@ fn lapsed(target: String) -> Change {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{STALL, TICK, Watch};
+
+    #[test]
+    fn a_watch_begins_anew_after_a_pause() {
+        let start = Instant::now();
+        let mut watch = Watch::begin(start);
+        let mut now = start;
+        for _ in 0..20 {
+            now += TICK;
+            watch.tick(now);
+        }
+        assert!(watch.has_lasted(Duration::from_secs(20), now));
+        assert!(!watch.has_lasted(Duration::from_secs(21), now));
+        now += TICK + STALL + Duration::from_millis(1);
+        watch.tick(now);
+        assert!(!watch.has_lasted(Duration::from_secs(1), now));
+    }
+}

@@ -217,6 +217,7 @@ fn parameters() -> Value {
         "wait": query("wait", &text, "Answer once every connected node of the fleet has applied it: `5s`, up to `60s`."),
         "dry_run": query("dry_run", &switch, "Only say what would change."),
         "prune": query("prune", &switch, "Delete what is not given; with `label`, only among these."),
+        "registered": query("registered", &switch, "Targets that registered themselves as well; they belong to their instances."),
         "kind": query("kind", &list, "Only resources of this kind. Repeat it for several."),
         "if_match": header("If-Match", "Only at this version, as `ETag` told it."),
         "if_none_match": header("If-None-Match", "Reads: 304 at this version. PUT: `*` creates and never replaces."),

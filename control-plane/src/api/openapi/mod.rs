@@ -5,6 +5,7 @@ mod component;
 mod example;
 mod operation;
 mod path;
+mod registration;
 mod response;
 
 use std::sync::LazyLock;

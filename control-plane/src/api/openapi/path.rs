@@ -3,13 +3,20 @@
 use gatewright_proto::Kind;
 use serde_json::{Map, Value, json};
 
-use super::{component::schema_name, example, operation::Operation};
+use super::{component::schema_name, example, operation::Operation, registration};
 use crate::api::nested::NESTED;
 
 /// The groups that paths are shown in.
 pub(super) fn tags() -> Value {
     let kinds = Kind::ALL.iter().map(|kind| json!({"name": kind.plural()}));
-    let others = ["apply", "history", "nodes", "schemas", "probes"];
+    let others = [
+        "apply",
+        "registrations",
+        "history",
+        "nodes",
+        "schemas",
+        "probes",
+    ];
     let others = others.iter().map(|name| json!({"name": name}));
     others.chain(kinds).collect()
 }
@@ -33,13 +40,14 @@ pub(super) fn paths() -> Map<String, Value> {
     paths.extend(many());
     paths.extend(history());
     paths.extend(nodes());
+    paths.extend(registration::paths());
     paths.insert("/v1/explain".to_owned(), explain());
     paths.extend(schemas());
     paths.extend(probes());
     paths
 }
 
-const DOCUMENT_TYPES: &[&str] = &["application/json", "application/yaml"];
+pub(super) const DOCUMENT_TYPES: &[&str] = &["application/json", "application/yaml"];
 
 fn schema(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
@@ -52,7 +60,7 @@ fn page(plural: &str) -> Value {
     page_of(&schema(&kind))
 }
 
-fn page_of(item: &Value) -> Value {
+pub(super) fn page_of(item: &Value) -> Value {
     json!({
         "type": "object",
         "properties": {
@@ -135,19 +143,19 @@ fn one(kind: Kind) -> Value {
     })
 }
 
-type Paths = Vec<(String, Value)>;
+pub(super) type Paths = Vec<(String, Value)>;
 
 fn many() -> Paths {
     let bundle = schema("Bundle");
     let shown = json!({"upstreams": [example::of(Kind::Upstream)]});
     let apply = Operation::new("apply", "apply", "Apply many resources, all or none")
-        .takes(&["dry_run", "prune", "label", "wait", "comment"])
+        .takes(&["dry_run", "prune", "registered", "label", "wait", "comment"])
         .takes_body(DOCUMENT_TYPES, &bundle, &shown)
         .answers(200, &schema("Plan"))
         .fails(&["Conflict", "NotApplied"]);
     let summary = "The configuration as one document, without write-only fields";
     let export = Operation::new("export", "apply", summary)
-        .takes(&["kind", "label"])
+        .takes(&["kind", "label", "registered"])
         .answers(200, &bundle)
         .fails(&["BadRequest"]);
     let mut export = export.done();

@@ -12,6 +12,7 @@ mod export;
 mod list;
 mod precondition;
 mod reference;
+mod registration;
 mod resource;
 mod revision;
 mod running;

@@ -17,6 +17,9 @@ use crate::store::database::Database;
 
 pub(super) const TOKEN: &str = "a-token-of-the-tests";
 
+/// A token that may only register targets of the upstream `orders`.
+pub(super) const AGENT: &str = "a-token-of-an-agent";
+
 /// An admin API and its database.
 pub(super) struct Server {
     router: Router,
@@ -25,7 +28,8 @@ pub(super) struct Server {
 
 async fn router_on(database: &Database) -> Router {
     let catalog = Catalog::load(database.open().await).await.unwrap();
-    let tokens = Tokens::parse(&format!("tester={TOKEN}").into()).unwrap();
+    let tokens = format!("tester={TOKEN},agent:register:orders={AGENT}");
+    let tokens = Tokens::parse(&tokens.into()).unwrap();
     let fleet = Fleet::new(Nodes::default(), catalog.store.clone(), "test");
     router(Api::new(catalog, fleet, tokens))
 }

@@ -4,6 +4,7 @@
 mod audit;
 mod conformance;
 pub(crate) mod database;
+mod lease;
 mod roster;
 mod shared;
 mod sqlite;
