@@ -53,7 +53,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// What control planes show and share as JSON. Those of other versions read it: fields may be missing or
 /// unknown.
-const REPORTED: [&str; 3] = ["NodeReport", "TargetHealth", "ServiceState"];
+const REPORTED: [&str; 5] = [
+    "NodeReport",
+    "TargetHealth",
+    "ServiceState",
+    "StranglerState",
+    "LegacyPath",
+];
 const REPORTED_SERDE: &str = "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default)]";
 
 /// Kinds that are boxed, so that a small resource does not take their room.

@@ -178,6 +178,11 @@ fn action(action: &Action) -> String {
             let backends: Vec<String> = split.backends.iter().map(backend).collect();
             format!("forward to one of the services {}", backends.join(", "))
         }
+        Action::Strangler(strangler) => {
+            let [new, legacy] = &strangler.backends;
+            let (new, legacy) = (&new.service, &legacy.service);
+            format!("forward to service `{new}`, and what it has not got to `{legacy}`")
+        }
         Action::Redirect(redirect) => format!("redirect with {}", redirect.status.as_u16()),
         Action::Respond(fixed) => format!("answer with {}", fixed.status.as_u16()),
         Action::Closed(reason) => format!("answer with 500: {reason}"),

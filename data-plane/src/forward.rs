@@ -43,6 +43,7 @@ use call::Call;
 use failure::{no_target, nobody, too_late};
 use limit::Limit;
 use outgoing::outgoing;
+pub(crate) use replay::Replay;
 use timed::Timed;
 pub(crate) use timers::Timers;
 

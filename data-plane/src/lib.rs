@@ -16,6 +16,7 @@ mod health;
 pub mod http1;
 pub mod http2;
 mod listener;
+mod mirror;
 mod node;
 mod overload;
 pub mod proxy;

@@ -265,12 +265,12 @@ fn start_workers(
         forwarded_fields: settings.forwarded_fields,
         published: publisher.current(),
         telemetry: Arc::clone(telemetry),
-        forwarder: Forwarder {
+        forwarder: Arc::new(Forwarder {
             worker,
             http1: crate::http1::client::Pool::default(),
             http2: crate::http2::client::Pool::default(),
             timers: Timers::default(),
-        },
+        }),
         overload: Arc::clone(overload),
     };
     Workers::start(&plan, &shared, drain, proxy).map_err(io("cannot start the workers"))

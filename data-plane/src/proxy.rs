@@ -12,6 +12,7 @@ mod hop_by_hop;
 mod payload;
 mod read;
 mod request_id;
+mod strangle;
 mod trace;
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -94,7 +95,7 @@ pub struct Proxy {
     pub(crate) forwarded_fields: ForwardedFields,
     pub(crate) published: Arc<ArcSwap<Published>>,
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) forwarder: Forwarder,
+    pub(crate) forwarder: Arc<Forwarder>,
     pub(crate) overload: Arc<Overload>,
 }
 
@@ -167,8 +168,8 @@ impl Proxy {
         };
         let (found, body) = found?;
         let (route, matched) = (Arc::clone(found.route), Matching::of(&found));
-        let (route, mut cookie) = choose::chosen(route, &head);
-        note_route(published, &route, record);
+        let (route, mut cookie) = choose::chosen(route, &head, record);
+        choose::note_route(published, &route, record);
         if let Some(rejection) = self.overload.refuses(route.criticality) {
             return Err(rejection);
         }
@@ -182,7 +183,7 @@ impl Proxy {
                 ran: &mut ran,
             };
             (verdict, cookie) = Box::pin(late.choose()).await;
-            note_route(published, &context.route, record);
+            choose::note_route(published, &context.route, record);
         }
         record.decided(&context.decisions);
         record.note(|line| line.consumer = context.consumer.as_ref().map(|it| it.name.clone()));
@@ -204,17 +205,6 @@ impl Proxy {
             response.headers_mut().append(header::SET_COOKIE, *cookie);
         }
         Ok((response, tunnel))
-    }
-}
-
-fn note_route(published: &Published, route: &gatewright_engine::Route, record: &mut Record) {
-    record.note(|line| line.route = Some(Arc::clone(&route.name)));
-    if let Some(facts) = record.facts() {
-        let counters = published.routes.get(route.index);
-        facts.route = match route.backend {
-            None => counters.cloned(),
-            Some(place) => counters.and_then(|it| it.backend(place)).cloned(),
-        };
     }
 }
 

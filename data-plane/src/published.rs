@@ -17,7 +17,7 @@ use crate::{
     config_stream::{Draft, Reporter},
     guard::{self, gate::Gate},
     health::{Prober, Way},
-    telemetry::{Metrics, RouteMetrics, ServiceMetrics},
+    telemetry::{Metrics, RouteMetrics, ServiceMetrics, stranglers},
     upstream::{LiveUpstream, Upstreams},
 };
 
@@ -206,13 +206,15 @@ impl Publisher {
 
 impl Reporter for Publisher {
     fn report(&self, draft: &mut Draft) {
-        for service in &self.current.load().services {
+        let published = self.current.load();
+        for service in &published.services {
             let metrics = &service.metrics;
             let row = draft.service(&metrics.service);
             row.requests = metrics.requests();
             guard::report(&service.guard, row);
             service.upstream.report(draft);
         }
+        stranglers::report(&published.snapshot, draft);
     }
 }
 

@@ -26,6 +26,7 @@ mod resource;
 mod revision;
 mod schema;
 pub mod serve;
+mod strangler;
 
 use std::sync::Arc;
 
@@ -112,6 +113,7 @@ pub fn router(api: Api) -> Router {
         )
         .route(registration::BEAT, post(registration::beat))
         .route(registration::BEATS, post(registration::beats))
+        .route("/v1/routes/{name}/strangler", get(strangler::show))
         .route("/v1/{kinds}", get(resource::list).post(resource::create))
         .route(
             "/v1/{kinds}/{name}",

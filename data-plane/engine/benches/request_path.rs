@@ -135,6 +135,7 @@ fn request(snapshot: &Arc<Snapshot>, consumer: usize) -> RequestContext {
         consumer: None,
         credential: None,
         decisions: Default::default(),
+        fault: None,
         notes: Default::default(),
     }
 }

@@ -5,7 +5,7 @@ use std::{any::Any, net::IpAddr, sync::Arc};
 use http::{HeaderMap, HeaderValue, Method};
 use smallvec::SmallVec;
 
-use crate::{Consumer, Credential, Route, Snapshot};
+use crate::{Consumer, Credential, Route, Snapshot, plugin::Injection};
 
 /// Who is at the other end.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct RequestContext {
     pub credential: Option<Arc<Credential>>,
     /// Refusals so far, carried out or not.
     pub decisions: SmallVec<[Decision; 1]>,
+    /// The fault that it meets where it would be forwarded.
+    pub fault: Option<Box<Injection>>,
     /// What plugins leave for their own `on_response`. Empty for most requests.
     pub notes: Notes,
 }

@@ -13,6 +13,7 @@ mod error;
 pub mod guard;
 pub mod health;
 pub mod live;
+pub mod mirror;
 mod network;
 pub mod outcome;
 pub mod path;
@@ -24,6 +25,7 @@ mod route;
 mod set;
 mod snapshot;
 pub mod split;
+pub mod strangler;
 
 pub use compile::{Compiled, Explanation, compile, explain};
 pub use context::{Client, Decision, Note, Notes, RequestContext};

@@ -50,6 +50,13 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
                 let field = format!("split.backends[{place}].service");
                 one(&field, Kind::Service, &backend.service)
             }));
+            let mirrors = route.mirrors.iter().enumerate();
+            all.extend(mirrors.flat_map(|(place, mirror)| {
+                let field = format!("mirrors[{place}].service");
+                one(&field, Kind::Service, &mirror.service)
+            }));
+            let legacy = route.strangler.as_ref().map_or("", |it| &it.legacy);
+            all.extend(one("strangler.legacy", Kind::Service, legacy));
             all
         }
         Resource::Target(target) => one("upstream", Kind::Upstream, &target.upstream),

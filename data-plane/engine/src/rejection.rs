@@ -76,6 +76,8 @@ pub enum Code {
     NoHealthyTarget,
     /// 503: this node is at its limit or shutting down.
     Overloaded,
+    /// 503, or as the plugin says: a fault that was asked for.
+    FaultInjected,
     /// 504: the upstream did not answer in time.
     UpstreamTimeout,
     /// 505: a version of HTTP that is not spoken here.
@@ -110,6 +112,7 @@ impl Code {
             Self::CircuitOpen => (503, "circuit_open", Side::Upstream),
             Self::UpstreamOverloaded => (503, "upstream_overloaded", Side::Upstream),
             Self::Overloaded => (503, "overloaded", Side::Gateway),
+            Self::FaultInjected => (503, "fault_injected", Side::Gateway),
             Self::UpstreamTimeout => (504, "upstream_timeout", Side::Upstream),
             Self::VersionNotSupported => (505, "version_not_supported", Side::Client),
             Self::ClientClosed => (499, "client_closed", Side::Client),

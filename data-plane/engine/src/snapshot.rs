@@ -12,10 +12,12 @@ use crate::{
     compile::pattern::ByText,
     guard::{Fallback, Guard, RouteGuard},
     health::HealthSpec,
+    mirror::Mirror,
     plugin::{Chain, Instance},
     retry::{DeadlineRule, Hedge, RetryPolicy},
     route::Router,
     split::{Backend, Split},
+    strangler::{FallThrough, Strangler},
 };
 
 /// Everything a node needs to serve.
@@ -93,6 +95,10 @@ pub struct Route {
     pub overrides: Option<Arc<Overrides>>,
     /// Its place among the backends of the route that it is a variant of; none for routes of their own.
     pub backend: Option<usize>,
+    /// Who gets copies of its requests.
+    pub mirrors: Option<Arc<[Mirror]>>,
+    /// Where requests go that its service has not got.
+    pub fall_through: Option<Arc<FallThrough>>,
 }
 
 impl Route {
@@ -113,6 +119,8 @@ impl Route {
             criticality: self.criticality,
             overrides: self.overrides.clone(),
             backend,
+            mirrors: self.mirrors.clone(),
+            fall_through: None,
         }
     }
 
@@ -120,6 +128,7 @@ impl Route {
     pub fn backends(&self) -> &[Backend] {
         match &self.action {
             Action::Split(split) => &split.backends,
+            Action::Strangler(strangler) => &strangler.backends,
             _ => &[],
         }
     }
@@ -145,6 +154,8 @@ pub enum Action {
     Forward(Arc<Service>),
     /// One of several variants of the route is chosen, each of which has an action and a chain of its own.
     Split(Box<Split>),
+    /// Likewise, of a new service and a legacy one.
+    Strangler(Box<Strangler>),
     /// The client is sent elsewhere.
     Redirect(Box<Redirect>),
     /// It is answered at once.

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use gatewright_proto::v1::{NodeReport, ServiceState, TargetHealth};
+use gatewright_proto::v1::{NodeReport, ServiceState, StranglerState, TargetHealth};
 use prost::Message as _;
 
 /// Most bytes of a report, encoded. Control planes keep one of each node, and share it.
@@ -53,6 +53,7 @@ impl Reports {
 pub(crate) struct Draft {
     targets: BTreeMap<(String, String, SocketAddr), TargetHealth>,
     services: BTreeMap<String, ServiceState>,
+    stranglers: Vec<StranglerState>,
 }
 
 impl Draft {
@@ -84,6 +85,11 @@ impl Draft {
             .or_insert_with(blank)
     }
 
+    /// Adds what still goes to a route's legacy service.
+    pub(crate) fn strangler(&mut self, row: StranglerState) {
+        self.stranglers.push(row);
+    }
+
     /// Puts what is unwell first, and leaves off the last where it is too much.
     fn finish(self) -> NodeReport {
         let (mut targets, mut services): (Vec<_>, Vec<_>) = (
@@ -113,6 +119,8 @@ impl Draft {
             let service = service.filter(|it| fits(it.encoded_len()));
             report.services.extend(service);
         }
+        let stranglers = self.stranglers.into_iter();
+        report.stranglers = stranglers.filter(|it| fits(it.encoded_len())).collect();
         report.omitted = omitted;
         report
     }

@@ -41,7 +41,7 @@ struct State {
 
 impl Replay {
     /// Keeps up to `most` bytes.
-    pub(super) fn new(source: Body, most: usize) -> Arc<Self> {
+    pub(crate) fn new(source: Body, most: usize) -> Arc<Self> {
         let length = source.size_hint().exact();
         Arc::new(Self(Mutex::new(State {
             source,
@@ -58,7 +58,7 @@ impl Replay {
     }
 
     /// The body from its beginning, for one attempt.
-    pub(super) fn reader(self: &Arc<Self>) -> Body {
+    pub(crate) fn reader(self: &Arc<Self>) -> Body {
         Body::Stream(Box::pin(Reader {
             shared: Arc::clone(self),
             place: 0,
@@ -68,13 +68,13 @@ impl Replay {
     }
 
     /// Whether it can be sent from its beginning.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let state = self.state();
         !state.over && !state.failed
     }
 
     /// When its end came from the client.
-    pub(super) fn ended(&self) -> Option<Instant> {
+    pub(crate) fn ended(&self) -> Option<Instant> {
         self.state().ended
     }
 

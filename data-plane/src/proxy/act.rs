@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gatewright_engine::{
     Action, Code, Matched, Rejection, RequestContext, Service, guard::FallbackAction,
-    path::Parameter,
+    mirror::Mirror, path::Parameter, plugin::Injection,
 };
 use http::{HeaderValue, Response, header, uri::PathAndQuery};
 use smallvec::SmallVec;
@@ -15,6 +15,7 @@ use crate::{
     exchange::Interim,
     fallback,
     forward::Forward,
+    mirror,
     published::Published,
     telemetry::{Record, Stage},
 };
@@ -50,10 +51,27 @@ impl Proxy {
         exchange: Exchange<'_>,
         record: &mut Record,
     ) -> Result<Outcome, Rejection> {
+        if let Some(fault) = context.fault.take()
+            && let Some(outcome) = Box::pin(meet(*fault, record)).await
+        {
+            return Ok(outcome);
+        }
         let route = Arc::clone(&context.route);
         match &route.action {
-            Action::Forward(service) => self.forward((context, service), exchange, record).await,
-            Action::Split(_) => Err(super::defect()),
+            Action::Forward(service) => {
+                let mut exchange = exchange;
+                if let Some(mirrors) = route.mirrors.as_deref() {
+                    self.mirror(mirrors, context, &mut exchange, record);
+                }
+                match route.fall_through.as_deref() {
+                    None => self.forward((context, service), exchange, record).await,
+                    Some(fall) => {
+                        let both = self.strangle((context, service), fall, exchange, record);
+                        Box::pin(both).await
+                    }
+                }
+            }
+            Action::Split(_) | Action::Strangler(_) => Err(super::defect()),
             Action::Redirect(redirect) => {
                 record.reach(Stage::Respond);
                 Ok((self::redirect(redirect, context, &exchange.matched)?, None))
@@ -76,8 +94,37 @@ impl Proxy {
 }
 
 impl Proxy {
+    /// Begins to send copies, but of what may become a tunnel.
+    fn mirror(
+        &self,
+        mirrors: &[Mirror],
+        context: &RequestContext,
+        exchange: &mut Exchange<'_>,
+        record: &mut Record,
+    ) {
+        if exchange.rest.upgrade.is_some() {
+            return;
+        }
+        let from = mirror::Mirrors {
+            forwarder: &self.forwarder,
+            metrics: &self.telemetry.metrics,
+            busy: self.overload.closes(),
+        };
+        let original = mirror::Original {
+            published: exchange.published,
+            matched: &exchange.matched,
+            target: exchange.rest.target.as_ref(),
+            protocol: exchange.rest.protocol,
+            body: &mut exchange.body,
+        };
+        let started = from.start(mirrors, context, original);
+        record.note(|line| line.mirrored = started);
+    }
+}
+
+impl Proxy {
     /// Forwards, and where that fails, does what the fallback says.
-    async fn forward(
+    pub(super) async fn forward(
         &self,
         (context, service): (&mut RequestContext, &Arc<Service>),
         exchange: Exchange<'_>,
@@ -138,6 +185,18 @@ impl Proxy {
         fallback::note("service", service, &mut response, record);
         Ok((response, tunnel))
     }
+}
+
+/// Waits as long as a fault says. What it answers, if it does.
+async fn meet(fault: Injection, record: &mut Record) -> Option<Outcome> {
+    if let Some(delay) = fault.delay {
+        tokio::time::sleep(delay).await;
+    }
+    let facts = record.facts().filter(|_| fault.abort.is_some());
+    if let Some(facts) = facts {
+        facts.code = Some(Code::FaultInjected);
+    }
+    Some((fault.abort?.map(Body::Full), None))
 }
 
 /// What is needed to ask another service.

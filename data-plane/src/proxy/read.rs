@@ -34,6 +34,7 @@ pub(super) struct Head<'c> {
 }
 
 /// What the request path keeps beside the plugins' view of the request.
+#[derive(Clone)]
 pub(super) struct Rest {
     /// The protocol to switch to.
     pub(super) upgrade: Option<Box<str>>,
@@ -187,6 +188,7 @@ impl Head<'_> {
             consumer: None,
             credential: None,
             decisions: SmallVec::new(),
+            fault: None,
             notes: Default::default(),
         };
         (context, self.rest)

@@ -36,6 +36,10 @@ pub(crate) struct Line {
     pub(crate) upstream_status: Option<u16>,
     /// `static` or `service`, where a fallback answered.
     pub(crate) fallback: Option<&'static str>,
+    /// `new`, `legacy` or `fell_through`, where a service takes over from a legacy one.
+    pub(crate) strangler: Option<&'static str>,
+    /// Copies that were sent to mirrors.
+    pub(crate) mirrored: usize,
     pub(crate) revision: u64,
     pub(crate) decisions: Vec<Decision>,
     pub(crate) attempts: Attempts,
@@ -107,6 +111,10 @@ pub(super) struct Written<'a> {
     upstream_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fallback: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strangler: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirrored: Option<usize>,
     attempts: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tried: Vec<Tried>,
@@ -147,6 +155,8 @@ impl Line {
             target: self.target,
             upstream_status: self.upstream_status,
             fallback: self.fallback,
+            strangler: self.strangler,
+            mirrored: (self.mirrored > 0).then_some(self.mirrored),
             attempts: self.attempts.len(),
             tried: attempts::tried(&self.attempts),
             not_retried: self.not_retried,

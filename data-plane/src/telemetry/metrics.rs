@@ -17,6 +17,7 @@ use super::{
     balance::PublishedBalance,
     counters::{PublishedCounters, RouteMetrics},
     health::PublishedHealth,
+    stranglers::PublishedStranglers,
 };
 use crate::{guard::GuardMetrics, published::Published};
 
@@ -49,6 +50,17 @@ pub struct FallbackLabels {
     pub kind: &'static str,
 }
 
+/// What became of copies of requests.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct MirrorLabels {
+    /// The route.
+    pub route: String,
+    /// The service that got them.
+    pub service: String,
+    /// `answered`, `failed` (no answer, or 5xx) or `dropped` (not sent, or given up).
+    pub result: &'static str,
+}
+
 /// All counters.
 #[derive(Debug)]
 pub struct Metrics {
@@ -61,6 +73,10 @@ pub struct Metrics {
     pub refusals: Family<RefusalLabels, Counter>,
     /// Answers of fallbacks.
     pub fallbacks: Family<FallbackLabels, Counter>,
+    /// Copies of requests for mirrors.
+    pub mirrored: Family<MirrorLabels, Counter>,
+    /// Those in flight.
+    pub mirrors_in_flight: Gauge,
     /// How overloaded the node is: 0 not, 4 fully.
     pub overload_level: Gauge,
     /// Share of the memory that is used.
@@ -107,6 +123,8 @@ impl Metrics {
             rejections: Family::default(),
             refusals: Family::default(),
             fallbacks: Family::default(),
+            mirrored: Family::default(),
+            mirrors_in_flight: Gauge::default(),
             overload_level: Gauge::default(),
             memory_used: Gauge::default(),
             descriptors_used: Gauge::default(),
@@ -205,6 +223,16 @@ impl Metrics {
     fn register_protection(&self, registry: &mut Registry) {
         registry.register("fallbacks", "Answers of fallbacks", self.fallbacks.clone());
         registry.register(
+            "mirrored_requests",
+            "Copies of requests for mirrors, and what became of them",
+            self.mirrored.clone(),
+        );
+        registry.register(
+            "mirrors_in_flight",
+            "Copies of requests in flight",
+            self.mirrors_in_flight.clone(),
+        );
+        registry.register(
             "overload_level",
             "How overloaded the node is: 0 not, 1 closes connections, 2 to 4 refuses sheddable, normal, all requests",
             self.overload_level.clone(),
@@ -260,6 +288,7 @@ impl Metrics {
     pub(crate) fn read(&self, published: Arc<ArcSwap<Published>>) {
         let guard = GuardMetrics(Arc::clone(&published));
         let health = PublishedHealth(Arc::clone(&published));
+        let stranglers = PublishedStranglers(Arc::clone(&published));
         let balance = PublishedBalance(Arc::clone(&published));
         let counters = PublishedCounters {
             published,
@@ -271,6 +300,7 @@ impl Metrics {
         registry.register_collector(Box::new(counters));
         registry.register_collector(Box::new(guard));
         registry.register_collector(Box::new(health));
+        registry.register_collector(Box::new(stranglers));
     }
 
     /// All of them, as text.

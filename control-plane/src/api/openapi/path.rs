@@ -235,12 +235,24 @@ fn nodes() -> Paths {
     .takes(&["name"])
     .answers(200, &json!({"type": "object"}))
     .fails(&["NotFound"]);
+    let strangler = Operation::new(
+        "get_route_strangler",
+        "routes",
+        "What still goes to the legacy service of a route, as all nodes have counted",
+    )
+    .takes(&["name"])
+    .answers(200, &json!({"type": "object"}))
+    .fails(&["NotFound"]);
     vec![
         ("/v1/nodes".to_owned(), json!({"get": list.done()})),
         ("/v1/nodes/{name}".to_owned(), json!({"get": show.done()})),
         (
             "/v1/routes/{name}/chain".to_owned(),
             json!({"get": chain.done()}),
+        ),
+        (
+            "/v1/routes/{name}/strangler".to_owned(),
+            json!({"get": strangler.done()}),
         ),
     ]
 }

@@ -3,8 +3,10 @@
 mod answer;
 mod further;
 pub(super) mod matching;
+mod mirror;
 mod payload;
 mod split;
+mod strangler;
 
 use std::sync::Arc;
 
@@ -25,6 +27,9 @@ use crate::{
     plugin::{Chain, Scope},
     route::{Condition, PathRule, Router, Rule},
 };
+
+/// What counters of stranglers are kept as.
+const TALLY: &str = "strangler-tally";
 
 /// What routes lead to and run.
 struct Needs<'a> {
@@ -135,6 +140,8 @@ impl Compiler<'_> {
         let overrides = retry::overrides(route, &mut self.patterns, mistakes);
         let action = answer::action(route, needs.services, paths, mistakes);
         let split = split::split(route, needs.services, &mut self.patterns, mistakes);
+        let strangler = strangler::strangler(route, needs.services, &mut self.patterns, mistakes);
+        let mirrors = mirror::mirrors(route, needs.services, mistakes);
         let good = mistakes.is_empty() && !self.is_bad(key);
         let action = action
             .filter(|action| good || matches!(action, Action::Closed(_)))
@@ -143,7 +150,7 @@ impl Compiler<'_> {
             });
         let chain =
             |service: &str, action: &Action| chain(&key.name, service, action, needs.plugins);
-        let compiled = Route {
+        let mut compiled = Route {
             name: key.name.as_str().into(),
             index: needs.index,
             chain: chain(&route.service, &action),
@@ -158,10 +165,19 @@ impl Compiler<'_> {
             criticality,
             overrides,
             backend: None,
+            mirrors: None,
+            fall_through: None,
         };
-        match split.filter(|_| good) {
-            Some(split) => split.route(&compiled, chain),
-            None => compiled,
+        compiled.mirrors = mirror::of(&compiled, mirrors);
+        match (split, strangler) {
+            (Some(split), _) if good => split.route(&compiled, chain),
+            (_, Some(strangler)) if good => {
+                let name = key.name.as_str().into();
+                let tally = self.registry.states.keep(TALLY, &name, Default::default);
+                let action = of_service(&route.service, needs.services);
+                strangler.route(&compiled, action, chain, tally)
+            }
+            _ => compiled,
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod when;
 
 mod acl;
 mod cors;
+mod fault;
 mod headers;
 mod ip_filter;
 mod key_auth;
@@ -35,6 +36,7 @@ mod rate_limit;
 pub(crate) mod tests;
 
 pub use chain::{Chain, Described};
+pub use fault::Injection;
 pub use instance::{Instance, Scope};
 pub use page::plugin_page;
 pub use registry::Registry;
@@ -78,6 +80,8 @@ pub enum Flow<'a> {
     Reject(Rejection),
     /// Answer with this; not a refusal (a CORS preflight, a cached answer).
     Respond(Box<Response<Bytes>>),
+    /// Let the request meet a fault where it would be forwarded, unless another plugin has asked for one.
+    Inject(Box<Injection>),
     /// Decide after waiting. The plugin bounds the time.
     Wait(Pin<Box<dyn Future<Output = Flow<'a>> + Send + 'a>>),
 }
@@ -191,5 +195,6 @@ pub const PLUGINS: &[PluginType] = &[
     PluginType::of::<key_auth::KeyAuth>(),
     PluginType::of::<acl::Acl>(),
     PluginType::of::<rate_limit::RateLimit>(),
+    PluginType::of::<fault::Fault>(),
     PluginType::of::<headers::Headers>(),
 ];

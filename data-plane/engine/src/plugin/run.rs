@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Response, response};
 use smallvec::SmallVec;
 
-use super::{Flow, Instance};
+use super::{Flow, Injection, Instance};
 use crate::{Code, Consumer, Decision, Rejection, RequestContext};
 
 #[cfg(test)]
@@ -49,6 +49,7 @@ enum Verdict {
     Continue,
     Reject(Rejection),
     Respond(Response<Bytes>),
+    Inject(Box<Injection>),
 }
 
 /// Runs `on_request` in order, until one answers.
@@ -119,6 +120,12 @@ impl Ran {
             match settle(instance.plugin.on_request(request)).await {
                 Verdict::Continue => {}
                 Verdict::Respond(response) => return Some(Answer::Respond(response)),
+                Verdict::Inject(fault) => {
+                    if request.fault.is_none() {
+                        record(request, instance, Code::FaultInjected, false);
+                        request.fault = Some(fault);
+                    }
+                }
                 Verdict::Reject(rejection) => {
                     record(request, instance, rejection.code, instance.shadow);
                     if !instance.shadow {
@@ -197,6 +204,7 @@ async fn settle(mut flow: Flow<'_>) -> Verdict {
             Flow::Continue => return Verdict::Continue,
             Flow::Reject(rejection) => return Verdict::Reject(rejection),
             Flow::Respond(response) => return Verdict::Respond(*response),
+            Flow::Inject(fault) => return Verdict::Inject(fault),
             Flow::Wait(future) => future.await,
         };
     }

@@ -6,7 +6,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use regex::Regex;
 
 use super::Further;
-use crate::{Route, path::Template};
+use crate::{
+    Route,
+    path::{Segment, Template},
+};
 
 /// What a route asks of a request, before it is indexed.
 #[derive(Debug)]
@@ -86,6 +89,29 @@ pub(crate) enum ValueRule {
     Regex(Regex),
     Present,
     Absent,
+}
+
+impl PathRule {
+    /// Whether a path is one of those. For few requests: the index looks routes up otherwise.
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(wanted) => **wanted == *path,
+            Self::Prefix(prefix) => {
+                let rest = path.strip_prefix(&**prefix);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+            Self::Template(template) => {
+                let wanted = template.segments();
+                let segments = path.strip_prefix('/').unwrap_or(path).split('/');
+                let fits = |(wanted, segment): (&Segment<'_>, &str)| match wanted {
+                    Segment::Literal(text) => *text == segment,
+                    Segment::Parameter(_) => !segment.is_empty(),
+                };
+                wanted.len() == segments.clone().count() && wanted.iter().zip(segments).all(fits)
+            }
+            Self::Regex(regex) => regex.is_match(path),
+        }
+    }
 }
 
 impl Condition {

@@ -52,12 +52,21 @@ pub(super) fn paths(
     patterns: &mut Patterns<'_>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<PathRule> {
-    bounded("paths", &route.paths, mistakes);
+    path_list("paths", &route.paths, patterns, mistakes)
+}
+
+pub(super) fn path_list(
+    at: &str,
+    list: &[v1::PathMatch],
+    patterns: &mut Patterns<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<PathRule> {
+    bounded(at, list, mistakes);
     let mut paths = Vec::new();
-    for (place, path) in route.paths.iter().enumerate() {
+    for (place, path) in list.iter().enumerate() {
         match path_rule(path, patterns) {
             Ok(rule) => paths.push(rule),
-            Err(reason) => mistakes.push(Mistake::value(format!("paths[{place}]"), reason)),
+            Err(reason) => mistakes.push(Mistake::value(format!("{at}[{place}]"), reason)),
         }
     }
     paths
@@ -86,15 +95,19 @@ fn path_rule(path: &v1::PathMatch, patterns: &mut Patterns<'_>) -> Result<PathRu
 }
 
 pub(super) fn methods(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Box<[Method]> {
-    bounded("methods", &route.methods, mistakes);
+    method_list("methods", &route.methods, mistakes)
+}
+
+pub(super) fn method_list(at: &str, list: &[String], mistakes: &mut Vec<Mistake>) -> Box<[Method]> {
+    bounded(at, list, mistakes);
     let mut methods = Vec::new();
-    for (place, text) in route.methods.iter().enumerate() {
+    for (place, text) in list.iter().enumerate() {
         let upper = !text.bytes().any(|byte| byte.is_ascii_lowercase());
         match Method::from_bytes(text.as_bytes()) {
             Ok(method) if upper => methods.push(method),
             _ => {
                 let reason = format!("`{text}` is not a method; as `GET`");
-                mistakes.push(Mistake::value(format!("methods[{place}]"), reason));
+                mistakes.push(Mistake::value(format!("{at}[{place}]"), reason));
             }
         }
     }

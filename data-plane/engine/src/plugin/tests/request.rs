@@ -139,6 +139,7 @@ impl Request {
                 consumer: None,
                 credential: None,
                 decisions: Default::default(),
+                fault: None,
                 notes: Default::default(),
             },
             consumers: Consumers::default(),
@@ -272,5 +273,7 @@ fn route(plugins: Vec<Arc<Instance>>) -> Route {
         criticality: Default::default(),
         overrides: None,
         backend: None,
+        mirrors: None,
+        fall_through: None,
     }
 }

@@ -1,0 +1,211 @@
+//! Copies of requests for other services: sent beside the request, and their answers dropped. A copy never delays
+//! the request and never makes it fail.
+
+mod tee;
+
+use std::sync::Arc;
+
+use gatewright_engine::{Code, RequestContext, Service, mirror::Mirror};
+use http::{HeaderName, HeaderValue, header, uri::PathAndQuery};
+use http_body_util::BodyExt as _;
+use smallvec::SmallVec;
+
+use crate::{
+    body::Body,
+    exchange::{Interim, Protocol},
+    forward::{Forward, Forwarder},
+    proxy::Matching,
+    published::{LiveService, Published},
+    telemetry::{Metrics, MirrorLabels, Record},
+};
+use tee::{Lane, tee};
+
+/// Most copies in flight on a node. Further ones are dropped.
+const MAX_IN_FLIGHT: i64 = 1024;
+/// What tells a copy from the request itself.
+const MARK: HeaderName = HeaderName::from_static("gatewright-mirror");
+
+/// What a request is copied of, besides its context.
+pub(crate) struct Original<'a> {
+    pub(crate) published: &'a Published,
+    pub(crate) matched: &'a Matching,
+    pub(crate) target: Option<&'a PathAndQuery>,
+    pub(crate) protocol: Protocol,
+    /// Is put where it is copied as it streams.
+    pub(crate) body: &'a mut Body,
+}
+
+/// Where copies are sent from.
+pub(crate) struct Mirrors<'a> {
+    pub(crate) forwarder: &'a Arc<Forwarder>,
+    pub(crate) metrics: &'a Arc<Metrics>,
+    /// Whether the node has enough to do without.
+    pub(crate) busy: bool,
+}
+
+impl Mirrors<'_> {
+    /// Begins to send a copy to each mirror whose share the request is of. Says how many there are.
+    pub(crate) fn start(
+        &self,
+        mirrors: &[Mirror],
+        context: &RequestContext,
+        original: Original<'_>,
+    ) -> usize {
+        let Original {
+            published,
+            matched,
+            target,
+            protocol,
+            body,
+        } = original;
+        let live = |mirror| self.begin(mirror, context, published);
+        let begun: SmallVec<[(&Mirror, Begun); 2]> = mirrors
+            .iter()
+            .filter(|mirror| mirror.share.takes(rand::random()))
+            .filter_map(|mirror| Some((mirror, live(mirror)?)))
+            .collect();
+        if begun.is_empty() {
+            return 0;
+        }
+        let bounds: SmallVec<[usize; 2]> = begun.iter().map(|it| it.0.max_body_bytes).collect();
+        let copies = tee(body, &bounds);
+        let mut started = 0;
+        for ((mirror, begun), copy) in begun.into_iter().zip(copies) {
+            // Dropped, it is counted as such.
+            let Some(copy) = copy else { continue };
+            let shadow = Shadow {
+                forwarder: Arc::clone(self.forwarder),
+                context: shadow_of(context, mirror),
+                matched: matched.clone(),
+                target: target.cloned(),
+                protocol,
+                lane: copy.lane(),
+                body: copy.body,
+                begun,
+            };
+            tokio::spawn(Box::pin(shadow.send()));
+            started += 1;
+        }
+        started
+    }
+
+    fn begin(
+        &self,
+        mirror: &Mirror,
+        context: &RequestContext,
+        published: &Published,
+    ) -> Option<Begun> {
+        let service = mirror.service()?;
+        let begun = Begun {
+            live: published.services.get(service.index)?.clone(),
+            service: Arc::clone(service),
+            labels: MirrorLabels {
+                route: context.route.name.to_string(),
+                service: service.name.to_string(),
+                result: "dropped",
+            },
+            metrics: Arc::clone(self.metrics),
+        };
+        let before = self.metrics.mirrors_in_flight.inc();
+        (before < MAX_IN_FLIGHT && !self.busy).then_some(begun)
+    }
+}
+
+/// The request as a mirror gets it.
+fn shadow_of(context: &RequestContext, mirror: &Mirror) -> RequestContext {
+    let mut headers = context.headers.clone();
+    headers.insert(MARK, HeaderValue::from_static("true"));
+    // The request itself asks the client for its body.
+    headers.remove(header::EXPECT);
+    RequestContext {
+        snapshot: Arc::clone(&context.snapshot),
+        route: Arc::clone(&mirror.route),
+        client: context.client.clone(),
+        method: context.method.clone(),
+        host: context.host.clone(),
+        path: context.path.clone(),
+        query: context.query.clone(),
+        headers,
+        consumer: context.consumer.clone(),
+        credential: context.credential.clone(),
+        decisions: SmallVec::new(),
+        fault: None,
+        notes: Default::default(),
+    }
+}
+
+/// A copy that takes a place among those in flight. Counted when it is dropped.
+struct Begun {
+    service: Arc<Service>,
+    live: LiveService,
+    labels: MirrorLabels,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.metrics.mirrors_in_flight.dec();
+        self.metrics.mirrored.get_or_create(&self.labels).inc();
+    }
+}
+
+/// A copy on its way.
+struct Shadow {
+    forwarder: Arc<Forwarder>,
+    context: RequestContext,
+    matched: Matching,
+    target: Option<PathAndQuery>,
+    protocol: Protocol,
+    body: Body,
+    lane: Option<Arc<Lane>>,
+    begun: Begun,
+}
+
+impl Shadow {
+    async fn send(mut self) {
+        self.begun.labels.result = "failed";
+        let forward = Forward {
+            service: &self.begun.service,
+            live: Some(&self.begun.live),
+            matched: self.matched,
+            target: self.target,
+            upgrade: None,
+            interim: Interim::none(),
+            protocol: self.protocol,
+            body: &mut self.body,
+        };
+        let record = &mut Record::none();
+        let sent = self
+            .forwarder
+            .forward(&mut self.context, forward, record)
+            .await;
+        self.begun.labels.result = match sent {
+            Ok((response, _)) => {
+                let failed = response.status().is_server_error();
+                let read = read(response.into_body()).await;
+                if read && !failed {
+                    "answered"
+                } else {
+                    "failed"
+                }
+            }
+            Err(rejection) => match rejection.code {
+                Code::CircuitOpen | Code::UpstreamOverloaded => "dropped",
+                _ => "failed",
+            },
+        };
+        if self.lane.is_some_and(|lane| lane.fell_behind()) {
+            self.begun.labels.result = "dropped";
+        }
+    }
+}
+
+/// Reads to the end, so that the connection can be used again. Within the request's time.
+async fn read(mut body: Body) -> bool {
+    while let Some(frame) = body.frame().await {
+        if frame.is_err() {
+            return false;
+        }
+    }
+    true
+}
