@@ -19,7 +19,8 @@ pub struct ControlSettings {
     )]
     pub admin_listen: SocketAddr,
     /// Tokens that the admin API accepts, separated by commas: `TOKEN`, or `NAME=TOKEN` for a name in
-    /// the history. At least 16 characters each. Better as a variable: flags can be seen by others.
+    /// the history; `NAME:register=TOKEN` or `NAME:register:UPSTREAM=TOKEN` may only register targets. At least 16
+    /// characters each. Better as a variable: flags can be seen by others.
     #[arg(long, env = "GATEWRIGHT_ADMIN_TOKEN", hide_env_values = true, value_parser = secret)]
     pub admin_token: SecretString,
     /// Allows the admin API in plain text on an address that is not of this machine alone.

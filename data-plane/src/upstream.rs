@@ -13,7 +13,7 @@ mod view;
 mod waiting;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,6 +35,8 @@ pub(crate) use address::Address;
 pub(crate) use affinity::{Affinity, affinity};
 pub(crate) use figures::Figures;
 use members::members;
+use names::Place;
+pub(crate) use names::RESULTS;
 pub(crate) use registry::Upstreams;
 pub(crate) use state::{InFlight, TargetState, UpstreamState};
 use view::{Asked, View};
@@ -88,13 +90,15 @@ impl LiveUpstream {
     }
 
     /// Has these addresses from now on: of each target, in the order of the specification.
-    pub(crate) fn replace(&self, found: &[Vec<IpAddr>]) {
+    pub(crate) fn replace(&self, found: &[Vec<Place>]) {
         let building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.addresses();
         let seen = self.state.changes();
         let addresses = members(&self.spec, found, (&self.state, !before.is_empty()));
         let sockets = |it: &[Arc<Address>]| -> Vec<_> {
-            it.iter().map(|it| (it.socket, it.weight)).collect()
+            it.iter()
+                .map(|it| (it.socket, it.weight, it.priority, Arc::clone(&it.host)))
+                .collect()
         };
         if sockets(&addresses) == sockets(&before) {
             return;

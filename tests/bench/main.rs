@@ -12,6 +12,7 @@
 
 mod adaptive;
 mod gatewright;
+mod heartbeats;
 mod http;
 mod load;
 mod measure;
@@ -37,6 +38,7 @@ use crate::{
 
 const USAGE: &str = "usage: gatewright-bench run [REPETITIONS]   measures both, prints a table
        gatewright-bench adaptive          measures what protects an upstream whose latency rises
+       gatewright-bench heartbeats [S]    measures what 10,000 registered targets cost a control plane
        gatewright-bench exchange          prints what origin and client see through both
        gatewright-bench fill SCENARIO DIR writes a node's state, and prints how to start one from it";
 
@@ -50,6 +52,9 @@ fn main() -> anyhow::Result<()> {
         Some("adaptive") => adaptive::run(),
         Some("exchange") => exchange(),
         Some("fill") => fill(scenario(argument(1)?)?, Path::new(argument(2)?)),
+        Some("heartbeats") => {
+            heartbeats::run(arguments.get(1).map_or(Ok(60), |text| text.parse())?)
+        }
         _ => bail!(USAGE),
     }
 }

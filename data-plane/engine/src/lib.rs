@@ -9,6 +9,7 @@ pub mod balance;
 mod compile;
 mod context;
 pub mod cookie;
+pub mod dns;
 mod error;
 pub mod guard;
 pub mod health;

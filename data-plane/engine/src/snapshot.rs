@@ -10,6 +10,7 @@ use crate::{
     Matched, Miss, Query,
     balance::BalanceSpec,
     compile::pattern::ByText,
+    dns::DnsSpec,
     guard::{Fallback, Guard, RouteGuard},
     health::HealthSpec,
     mirror::Mirror,
@@ -246,8 +247,8 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// How a target is picked.
     pub balance: Arc<BalanceSpec>,
-    /// How often names are resolved again.
-    pub dns_refresh_ms: u32,
+    /// How names are looked up.
+    pub dns: DnsSpec,
     /// How its targets are known to be fit for requests.
     pub health: HealthSpec,
     /// Enabled targets, in order of name. One with weight 0 gets nothing new.
@@ -267,6 +268,8 @@ pub struct Target {
     pub weight: u32,
     /// 0 is preferred.
     pub priority: u32,
+    /// Whether the host is the name of a service, which tells ports; its own is 0 then.
+    pub srv: bool,
 }
 
 /// Callers and what proves them.

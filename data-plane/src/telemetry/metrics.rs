@@ -17,6 +17,7 @@ use super::{
     balance::PublishedBalance,
     counters::{PublishedCounters, RouteMetrics},
     health::PublishedHealth,
+    names::PublishedNames,
     stranglers::PublishedStranglers,
 };
 use crate::{guard::GuardMetrics, published::Published};
@@ -289,6 +290,7 @@ impl Metrics {
         let guard = GuardMetrics(Arc::clone(&published));
         let health = PublishedHealth(Arc::clone(&published));
         let stranglers = PublishedStranglers(Arc::clone(&published));
+        let names = PublishedNames(Arc::clone(&published));
         let balance = PublishedBalance(Arc::clone(&published));
         let counters = PublishedCounters {
             published,
@@ -301,6 +303,7 @@ impl Metrics {
         registry.register_collector(Box::new(guard));
         registry.register_collector(Box::new(health));
         registry.register_collector(Box::new(stranglers));
+        registry.register_collector(Box::new(names));
     }
 
     /// All of them, as text.

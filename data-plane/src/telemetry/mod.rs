@@ -10,6 +10,7 @@ mod health;
 mod histogram;
 mod line;
 mod metrics;
+mod names;
 mod record;
 mod retries;
 mod stage;

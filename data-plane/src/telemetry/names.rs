@@ -36,7 +36,8 @@ impl Collector for PublishedNames {
             .collect();
         let none: Option<&Exemplar<NoLabelSet, f64>> = None;
         let help = "Lookups of names of targets, by what came of them";
-        let mut family = encoder.encode_descriptor("dns_lookups", help, None, MetricType::Counter)?;
+        let mut family =
+            encoder.encode_descriptor("dns_lookups", help, None, MetricType::Counter)?;
         for upstream in &upstreams {
             for (count, result) in upstream.names().counts().iter().zip(RESULTS) {
                 let labels = [("upstream", &**upstream.name()), ("result", result)];

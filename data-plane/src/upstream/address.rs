@@ -7,7 +7,7 @@ use gatewright_engine::{Target, Upstream, balance::BalanceSpec, outcome::Outcome
 use gatewright_proto::v1::Balancer;
 use http::HeaderValue;
 
-use super::{InFlight, TargetState};
+use super::{InFlight, TargetState, names::Place};
 
 /// What a session cookie calls an address: it says nothing to those who do not know the address, is the
 /// same on every node, and can be nothing but an address that the upstream has.
@@ -20,7 +20,7 @@ pub(crate) struct Address {
     pub(crate) socket: SocketAddr,
     /// The target it belongs to.
     pub(crate) target: Arc<str>,
-    /// The target's host, for TLS.
+    /// The target's host, or that of the service it stands for, for TLS.
     pub(crate) host: Arc<str>,
     /// Share of the requests, among the addresses of its upstream.
     pub(crate) weight: u32,
@@ -38,20 +38,23 @@ pub(crate) struct Address {
 impl Address {
     pub(super) fn new(
         (upstream, target): (&Upstream, &Target),
-        socket: SocketAddr,
+        place: &Place,
         weight: u32,
         state: Arc<TargetState>,
     ) -> Self {
+        let socket = SocketAddr::new(place.ip, place.port);
+        let host = place.host.clone();
+        let host = host.unwrap_or_else(|| (*target.host).into());
         Self {
             socket,
             target: Arc::clone(&target.name),
-            host: (*target.host).into(),
             weight,
-            priority: target.priority,
+            priority: target.priority + place.rank,
             balance: Arc::clone(&upstream.balance),
             identity: identity(&upstream.name, &target.name, socket),
             state,
-            authorities: [80, 443].map(|own| authority(&target.host, target.port, own)),
+            authorities: [80, 443].map(|own| authority(&host, place.port, own)),
+            host,
         }
     }
 

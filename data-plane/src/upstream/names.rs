@@ -1,77 +1,72 @@
-//! Names of targets, asked for again and again.
+//! What names of targets stand for: asked for again when the last answer no longer holds. What cannot be
+//! told keeps its last good answer.
 
-use std::{net::IpAddr, sync::Weak, time::Duration};
+mod lookup;
+mod memory;
+mod place;
 
-use gatewright_engine::Target;
-use tokio::{net::lookup_host, sync::watch, time::timeout};
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::watch;
 
 use super::LiveUpstream;
+use lookup::Lookups;
+pub(crate) use memory::{Memory, RESULTS};
+pub(crate) use place::{Place, literal};
 
-/// How long the name service may take.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Most addresses of one name.
-const MAX_ADDRESSES: usize = 256;
+/// Lookups of one upstream at a time.
+const MAX_LOOKUPS: usize = 16;
+/// Longest pause: after it, who is no longer used is noticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The address that a target is written with, if it is not a name.
-pub(super) fn literal(target: &Target) -> Option<IpAddr> {
-    target.host.parse().ok()
-}
-
-/// Asks the name service until the upstream is no longer used. What it does not answer keeps its last
-/// good addresses.
+/// Asks until the upstream is no longer used.
 pub(super) async fn follow(upstream: Weak<LiveUpstream>, done: watch::Sender<bool>) {
-    let mut failing = false;
+    let Some(lookups) = upstream.upgrade().map(|it| Lookups::of(&it.spec.dns.by)) else {
+        return;
+    };
     while let Some(live) = upstream.upgrade() {
-        let mut failed = false;
-        let mut found = Vec::with_capacity(live.spec.targets.len());
-        for target in &live.spec.targets {
-            found.push(match resolve(target).await {
-                Ok(addresses) => addresses,
-                Err(reason) => {
-                    failed = true;
-                    if !failing {
-                        tracing::warn!(host = %target.host, reason, "cannot resolve a target's name");
-                    }
-                    live.known(target)
-                }
-            });
-        }
-        failing = failed;
-        live.replace(&found);
+        live.ask(&lookups).await;
         done.send_replace(true);
-        let pause = Duration::from_millis(u64::from(live.spec.dns_refresh_ms));
+        let next = live.state.names.next();
         drop(live);
-        tokio::time::sleep(pause).await;
+        let pause = next.map_or(LONGEST_PAUSE, |it| {
+            it.saturating_duration_since(Instant::now())
+        });
+        tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
     }
 }
 
 impl LiveUpstream {
-    /// The addresses that a target has now.
-    pub(super) fn known(&self, target: &Target) -> Vec<IpAddr> {
-        let present = self.addresses();
-        let its = present
-            .iter()
-            .filter(|it| it.target == target.name && *it.host == *target.host);
-        its.map(|it| it.socket.ip()).collect()
+    /// What names of its targets stand for.
+    pub(crate) fn names(&self) -> &Memory {
+        &self.state.names
     }
-}
 
-/// All addresses of a target, sorted.
-async fn resolve(target: &Target) -> Result<Vec<IpAddr>, String> {
-    if let Some(ip) = literal(target) {
-        return Ok(vec![ip]);
-    }
-    let looked_up = timeout(RESOLVE_TIMEOUT, lookup_host((&*target.host, target.port))).await;
-    let found = match looked_up {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => return Err(error.to_string()),
-        Err(_) => return Err("no answer in time".to_owned()),
-    };
-    let mut ips: Vec<IpAddr> = found.map(|it| it.ip()).take(MAX_ADDRESSES).collect();
-    ips.sort_unstable();
-    ips.dedup();
-    match ips.is_empty() {
-        true => Err("it has no address".to_owned()),
-        false => Ok(ips),
+    /// Asks for what is due, and has the addresses that come of it.
+    async fn ask(self: &Arc<Self>, lookups: &Lookups) {
+        let (names, spec) = (&self.state.names, &self.spec);
+        let due = names.due(&spec.targets, &spec.dns, Instant::now());
+        let mut answers = stream::iter(due)
+            .map(|question| async {
+                let answer = lookups.ask(&question).await;
+                (question, answer)
+            })
+            .buffer_unordered(MAX_LOOKUPS);
+        while let Some((question, answer)) = answers.next().await {
+            let host = question.host();
+            let (failure, again) = names.learn(question, answer, (&spec.dns, Instant::now()));
+            if let Some(reason) = failure {
+                tracing::warn!(upstream = %spec.name, %host, reason, "cannot resolve a target's name");
+            }
+            if again {
+                tracing::info!(upstream = %spec.name, %host, "a target's name is resolved again");
+            }
+        }
+        let places: Vec<_> = spec.targets.iter().map(|it| names.places(it)).collect();
+        self.replace(&places);
     }
 }

@@ -52,7 +52,7 @@ impl Upstreams {
         };
         known.insert(Arc::clone(&spec.name), now);
         drop(known);
-        if !*done.borrow() {
+        if spec.targets.iter().any(|it| names::literal(it).is_none()) {
             tokio::spawn(names::follow(Arc::downgrade(&live), done));
         }
         live
@@ -65,14 +65,9 @@ impl Upstreams {
         state: Arc<UpstreamState>,
         present: Option<&LiveUpstream>,
     ) -> (LiveUpstream, watch::Sender<bool>) {
-        let first = |target: &Target| match (names::literal(target), present) {
-            (Some(ip), _) => vec![ip],
-            (None, Some(present)) => present.known(target),
-            (None, None) => Vec::new(),
-        };
+        let first = |target: &Target| state.names.places(target);
         let found: Vec<_> = spec.targets.iter().map(first).collect();
-        let written = |target| names::literal(target).is_some();
-        let (done, resolved) = watch::channel(spec.targets.iter().all(written));
+        let (done, resolved) = watch::channel(state.names.knows(&spec.targets));
         let join = present.is_some_and(|present| !present.addresses().is_empty());
         let seen = state.changes();
         let addresses = members(spec, &found, (&state, join));

@@ -16,6 +16,7 @@ use gatewright_engine::{
     outcome::Outcome,
 };
 
+use super::names::Memory;
 use crate::{
     guard::gate::Connections,
     health::{Group, Health},
@@ -28,6 +29,8 @@ pub(crate) struct UpstreamState {
     changes: Arc<AtomicU64>,
     /// The health of its targets together.
     pub(super) health: Arc<Group>,
+    /// What names of its targets stand for.
+    pub(super) names: Memory,
     /// Its connections, where they are limited.
     pub(crate) connections: Arc<Connections>,
     /// Requests in flight to all targets, of those that were begun while a bound needed to know.

@@ -17,6 +17,7 @@ mod health_checks;
 mod hedges;
 mod http2;
 mod mirrors;
+mod names;
 mod observed;
 mod payloads;
 mod refusals;

@@ -10,13 +10,21 @@ use std::{
 pub(crate) fn scripted(script: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    serve(listener, script);
+    address
+}
+
+/// Answers each connection that comes there.
+pub(crate) fn serve(
+    listener: TcpListener,
+    script: impl Fn(TcpStream) + Send + Sync + Clone + 'static,
+) {
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
             let script = script.clone();
             thread::spawn(move || script(socket));
         }
     });
-    address
 }
 
 /// Echoes each request, head and body, as a text. Keeps connections.

@@ -43,7 +43,8 @@ pub(super) fn spec(upstream: &v1::Upstream, mistakes: &mut Vec<Mistake>) -> DnsS
     match DnsType::try_from(discovery.r#type) {
         Ok(DnsType::System) => {
             if !resolvers.is_empty() || min.or(max).is_some() {
-                let reason = "the system picks name servers and does not tell times; use `a` or `srv`";
+                let reason =
+                    "the system picks name servers and does not tell times; use `a` or `srv`";
                 mistakes.push(Mistake::value("discovery.type", reason));
             }
             DnsSpec {

@@ -11,8 +11,8 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{
-    Compiler, Mistake, fallback, field, guard, health, retry,
-    upstream::{DNS_REFRESH_MS, Upstreams, WEIGHT},
+    Compiler, Mistake, dns, fallback, field, guard, health, retry,
+    upstream::{Upstreams, WEIGHT},
 };
 use crate::{Service, Target, Tls, Upstream, path::normalize};
 
@@ -208,7 +208,7 @@ fn of_url(service: &str, url: &Url) -> Arc<Upstream> {
     Arc::new(Upstream {
         name: format!("url:{service}").into(),
         balance: Arc::default(),
-        dns_refresh_ms: DNS_REFRESH_MS,
+        dns: dns::standard(),
         health: health::standard(),
         targets: vec![Target {
             name: "url".into(),
@@ -216,6 +216,7 @@ fn of_url(service: &str, url: &Url) -> Arc<Upstream> {
             port: url.port,
             weight: WEIGHT,
             priority: 0,
+            srv: false,
         }],
     })
 }

@@ -1,14 +1,15 @@
 //! Upstreams and their targets.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
 
-use gatewright_proto::{Key, Kind, Resource, v1};
+use gatewright_proto::{
+    Key, Kind, Resource,
+    v1::{self, DnsType},
+};
 
-use super::{Compiler, Mistake, balance, field, guard, health};
+use super::{Compiler, Mistake, balance, dns, field, guard, health};
 use crate::{Target, Upstream};
 
-/// Default of `dns_refresh_ms`.
-pub(super) const DNS_REFRESH_MS: u32 = 5_000;
 /// Default of `weight`.
 pub(super) const WEIGHT: u32 = 100;
 const MAX_WEIGHT: u32 = 65_535;
@@ -28,8 +29,7 @@ impl Compiler<'_> {
                 continue;
             };
             let mut mistakes = Vec::new();
-            let refresh = upstream.dns_refresh_ms;
-            field::within("dns_refresh_ms", refresh, 100..=3_600_000, &mut mistakes);
+            let dns = dns::spec(upstream, &mut mistakes);
             if let Some(limits) = &upstream.limits {
                 guard::limit_settings(limits, &mut mistakes);
             }
@@ -41,7 +41,7 @@ impl Compiler<'_> {
             let compiled = Upstream {
                 name: key.name.as_str().into(),
                 balance: Arc::new(balance),
-                dns_refresh_ms: refresh.unwrap_or(DNS_REFRESH_MS),
+                dns,
                 health,
                 targets: if held.resource.enabled() {
                     own
@@ -81,19 +81,44 @@ impl Compiler<'_> {
         field::within("weight", target.weight, 0..=MAX_WEIGHT, &mut mistakes);
         field::within("priority", target.priority, 0..=MAX_PRIORITY, &mut mistakes);
         registration(target, &mut mistakes);
-        let address = field::address(&target.address);
+        let address = self.address(target);
         if let Err(reason) = &address {
             mistakes.push(Mistake::value("address", reason.clone()));
         }
         self.add_all(key, mistakes);
-        let (host, port) = address.ok().filter(|_| !self.is_bad(key))?;
+        let (host, port, srv) = address.ok().filter(|_| !self.is_bad(key))?;
         Some(Target {
             name: key.name.as_str().into(),
             host,
             port,
             weight: target.weight.unwrap_or(WEIGHT),
             priority: target.priority.unwrap_or(0),
+            srv,
         })
+    }
+
+    /// Host and port of a target; or the name of a service, without one.
+    fn address(&self, target: &v1::Target) -> Result<(Box<str>, u16, bool), String> {
+        let text = target.address.as_str();
+        if !text.contains(':') && self.finds_services(&target.upstream) {
+            return match field::is_host(text) && text.parse::<Ipv4Addr>().is_err() {
+                true => Ok((text.into(), 0, true)),
+                false => Err(format!("`{text}` is not the name of a service")),
+            };
+        }
+        field::address(text).map(|(host, port)| (host, port, false))
+    }
+
+    /// Whether an upstream looks services up.
+    fn finds_services(&self, upstream: &str) -> bool {
+        let held = self.set.held.get(&Key::new(Kind::Upstream, upstream));
+        match held.map(|held| &*held.resource) {
+            Some(Resource::Upstream(upstream)) => {
+                let discovery = upstream.discovery.as_ref();
+                discovery.is_some_and(|it| it.r#type() == DnsType::Srv)
+            }
+            _ => false,
+        }
     }
 }
 

@@ -165,10 +165,15 @@ async fn addresses(resolver: &TokioResolver, host: &str) -> Found<IpAddr> {
 
 /// RFC 2782: where a service is. Its priorities become ranks, its weights shares.
 async fn services(resolver: &TokioResolver, question: &Question) -> Answer {
-    let found = records(resolver, &question.host, RecordType::SRV, |data| match data {
-        RData::SRV(service) => Some(service.clone()),
-        _ => None,
-    });
+    let found = records(
+        resolver,
+        &question.host,
+        RecordType::SRV,
+        |data| match data {
+            RData::SRV(service) => Some(service.clone()),
+            _ => None,
+        },
+    );
     let (mut services, mut ttl) = match found.await {
         Ok(found) => found,
         Err(answer) => return answer,
@@ -238,7 +243,11 @@ async fn records<T>(
     };
     let ttl = found.answers().iter().map(|it| it.ttl).min().unwrap_or(0);
     let ttl = Duration::from_secs(ttl.into());
-    let records: Vec<T> = found.answers().iter().filter_map(|it| read(&it.data)).collect();
+    let records: Vec<T> = found
+        .answers()
+        .iter()
+        .filter_map(|it| read(&it.data))
+        .collect();
     match records.is_empty() {
         true => Err(Answer::Nothing(Some(ttl))),
         false => Ok((records, ttl)),

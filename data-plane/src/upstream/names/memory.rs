@@ -24,6 +24,11 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    /// The name that is asked for.
+    pub(super) fn host(&self) -> Box<str> {
+        self.host.clone()
+    }
+
     fn of(target: &Target) -> Self {
         Self {
             srv: target.srv,

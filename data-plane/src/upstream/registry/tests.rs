@@ -9,12 +9,14 @@ use std::{
 use gatewright_engine::{
     Target, Upstream,
     balance::{BalanceSpec, SlowStart},
+    dns::DnsSpec,
     health::HealthSpec,
     outcome::{End, Outcome},
 };
 use gatewright_proto::v1::Balancer;
 
 use super::{UpstreamState, Upstreams, members};
+use crate::upstream::names::Place;
 
 fn upstream(targets: &[(&str, u32)]) -> Arc<Upstream> {
     balanced(targets, BalanceSpec::default())
@@ -27,11 +29,12 @@ fn balanced(targets: &[(&str, u32)], balance: BalanceSpec) -> Arc<Upstream> {
         port: 80,
         weight: *weight,
         priority: 0,
+        srv: false,
     };
     Arc::new(Upstream {
         name: "u".into(),
         balance: Arc::new(balance),
-        dns_refresh_ms: 5000,
+        dns: DnsSpec::system(Duration::from_secs(5)),
         health: HealthSpec::default(),
         targets: targets.iter().map(target).collect(),
     })
@@ -40,11 +43,39 @@ fn balanced(targets: &[(&str, u32)], balance: BalanceSpec) -> Arc<Upstream> {
 #[test]
 fn the_addresses_of_a_name_share_its_weight() {
     let spec = upstream(&[("a", 100), ("b", 100), ("c", 0)]);
-    let ip = |last: u8| IpAddr::from([10, 0, 0, last]);
+    let ip = |last: u8| Place::of(&spec.targets[0], IpAddr::from([10, 0, 0, last]));
     let found = [vec![ip(1), ip(2)], vec![ip(3)], vec![ip(4), ip(5)]];
     let addresses = members(&spec, &found, (&Arc::new(UpstreamState::default()), false));
     let weights: Vec<u32> = addresses.iter().map(|it| it.weight).collect();
     assert_eq!(weights, [42_000, 42_000, 84_000, 0, 0]);
+}
+
+#[test]
+fn the_services_of_a_name_have_ranks_and_share_its_weight_within_each() {
+    let spec = upstream(&[("a", 100)]);
+    let service = |rank: u32, share: u32, last: u8| Place {
+        rank,
+        share,
+        port: 8000,
+        host: Some("one".into()),
+        ..Place::of(&spec.targets[0], IpAddr::from([10, 0, 0, last]))
+    };
+    let found = [vec![
+        service(0, 3, 1),
+        service(0, 1, 2),
+        service(0, 0, 3),
+        service(1, 0, 4),
+        service(1, 0, 5),
+    ]];
+    let addresses = members(&spec, &found, (&Arc::new(UpstreamState::default()), false));
+    let weights: Vec<_> = addresses
+        .iter()
+        .map(|it| (it.priority, it.weight))
+        .collect();
+    let expected = [(0, 63_000), (0, 21_000), (0, 1), (1, 42_000), (1, 42_000)];
+    assert_eq!(weights, expected);
+    assert_eq!(addresses[0].socket.port(), 8000);
+    assert_eq!(&*addresses[0].host, "one");
 }
 
 #[test]
