@@ -10,6 +10,7 @@ mod config_stream;
 pub mod connect;
 pub mod exchange;
 mod fallback;
+mod fault;
 mod forward;
 mod guard;
 mod health;

@@ -1,5 +1,7 @@
 //! `gatewright describe`: a resource and what it is connected with.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use gatewright_engine::{
     plugin::Registry,
@@ -31,6 +33,10 @@ struct Description {
     referrers: Vec<Reference>,
     /// The plugins that a route's requests run through, in order.
     chain: Vec<Value>,
+    /// The same for each of its services, where it has several.
+    backends: Vec<(String, Vec<Value>)>,
+    /// What still goes to its legacy service.
+    strangler: Value,
     /// The nodes that refuse it, and why.
     rejects: Vec<Value>,
 }
@@ -58,9 +64,13 @@ impl Description {
         let path = format!("/v1/{}/{}", key.kind.plural(), key.name);
         let resource = client.get(&path).await?;
         let all = client.get("/v1/export").await?;
-        let chain = match key.kind {
-            Kind::Route => client.get(&format!("{path}/chain")).await?["chain"].take(),
+        let mut chain = match key.kind {
+            Kind::Route => client.get(&format!("{path}/chain")).await?,
             _ => Value::Null,
+        };
+        let strangler = match resource["strangler"].is_object() {
+            true => client.get(&format!("{path}/strangler")).await?,
+            false => Value::Null,
         };
         let nodes = client.get("/v1/nodes").await?;
         let registry = Registry::default();
@@ -68,7 +78,9 @@ impl Description {
             resource,
             references: Vec::new(),
             referrers: Vec::new(),
-            chain: chain.as_array().cloned().unwrap_or_default(),
+            backends: backends(&chain["backends"]),
+            chain: list(&chain["chain"].take()),
+            strangler,
             rejects: rejects(&key, &nodes),
             key,
         };
@@ -97,6 +109,8 @@ impl Description {
             "references": list(&self.references),
             "referrers": list(&self.referrers),
             "chain": self.chain,
+            "backends": self.backends.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "strangler": self.strangler,
             "rejects": self.rejects,
         })
     }
@@ -114,8 +128,50 @@ impl Description {
             self.referrers.iter().map(by_field),
         )?;
         section(terminal, "Plugins, in order", self.chain.iter().map(link))?;
+        for (service, chain) in &self.backends {
+            let title = format!("Plugins to `{service}`, in order");
+            section(terminal, &title, chain.iter().map(link))?;
+        }
+        section(
+            terminal,
+            "Still goes to the legacy service",
+            legacy(&self.strangler).into_iter(),
+        )?;
         section(terminal, "Refused", self.rejects.iter().map(output::cell))
     }
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
+fn backends(chains: &Value) -> Vec<(String, Vec<Value>)> {
+    let chains = chains.as_object().into_iter().flatten();
+    chains
+        .map(|(name, chain)| (name.clone(), list(chain)))
+        .collect()
+}
+
+/// What still goes to a legacy service, a kind of request on each line.
+fn legacy(strangler: &Value) -> Vec<String> {
+    let count = |of: &Value, field: &str| of[field].as_u64().unwrap_or(0);
+    let of = |it: &Value| {
+        let (direct, fell) = (count(it, "legacy"), count(it, "fell_through"));
+        format!("{direct} at once, {fell} fell through")
+    };
+    if !strangler.is_object() {
+        return Vec::new();
+    }
+    let new = count(strangler, "new");
+    let mut lines = vec![format!(
+        "in all {}; {new} stayed at the new one",
+        of(strangler)
+    )];
+    lines.extend(list(&strangler["paths"]).iter().map(|it| {
+        let (method, path) = (output::cell(&it["method"]), output::cell(&it["path"]));
+        format!("{method} {path}: {}", of(it))
+    }));
+    lines
 }
 
 /// A plugin of a chain, on one line.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gatewright_engine::{
     Action, Code, Matched, Rejection, RequestContext, Service, guard::FallbackAction,
-    mirror::Mirror, path::Parameter, plugin::Injection,
+    mirror::Mirror, path::Parameter,
 };
 use http::{HeaderValue, Response, header, uri::PathAndQuery};
 use smallvec::SmallVec;
@@ -14,6 +14,7 @@ use crate::{
     body::Body,
     exchange::Interim,
     fallback,
+    fault::{self, Met},
     forward::Forward,
     mirror,
     published::Published,
@@ -51,11 +52,26 @@ impl Proxy {
         exchange: Exchange<'_>,
         record: &mut Record,
     ) -> Result<Outcome, Rejection> {
-        if let Some(fault) = context.fault.take()
-            && let Some(outcome) = Box::pin(meet(*fault, record)).await
-        {
-            return Ok(outcome);
+        let met = match context.fault.take() {
+            None => None,
+            Some(fault) => match Box::pin(fault::meet(fault, record)).await {
+                Met::Abort(outcome) => return Ok(outcome),
+                Met::Goes(fault) => Some(fault),
+            },
+        };
+        let outcome = self.carry_out(context, exchange, record).await;
+        match met {
+            None => outcome,
+            Some(fault) => outcome.map(|(response, tunnel)| (fault::slow(fault, response), tunnel)),
         }
+    }
+
+    async fn carry_out(
+        &self,
+        context: &mut RequestContext,
+        exchange: Exchange<'_>,
+        record: &mut Record,
+    ) -> Result<Outcome, Rejection> {
         let route = Arc::clone(&context.route);
         match &route.action {
             Action::Forward(service) => {
@@ -185,18 +201,6 @@ impl Proxy {
         fallback::note("service", service, &mut response, record);
         Ok((response, tunnel))
     }
-}
-
-/// Waits as long as a fault says. What it answers, if it does.
-async fn meet(fault: Injection, record: &mut Record) -> Option<Outcome> {
-    if let Some(delay) = fault.delay {
-        tokio::time::sleep(delay).await;
-    }
-    let facts = record.facts().filter(|_| fault.abort.is_some());
-    if let Some(facts) = facts {
-        facts.code = Some(Code::FaultInjected);
-    }
-    Some((fault.abort?.map(Body::Full), None))
 }
 
 /// What is needed to ask another service.

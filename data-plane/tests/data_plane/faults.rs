@@ -60,3 +60,14 @@ async fn other_requests_go_on_while_one_waits() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_is_slowed_comes_whole() {
+    let gateway = faulty(json!({"pace": {"kib_per_second": 1}})).await;
+    let answer = gateway.get("/").await;
+    assert_eq!((status(&answer), body(&answer)), (200, "s"));
+    assert!(
+        answer.to_lowercase().contains("content-length: 1\r\n"),
+        "{answer}"
+    );
+}

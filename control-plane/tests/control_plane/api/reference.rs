@@ -41,6 +41,49 @@ async fn what_is_referred_to_is_not_deleted_and_all_referrers_are_named() {
 }
 
 #[tokio::test]
+async fn a_service_that_gets_a_share_copies_or_what_is_left_is_not_deleted() {
+    let server = Server::start().await;
+    for name in ["a", "b", "c", "old"] {
+        let url = format!("http://{name}");
+        server
+            .put(&format!("/v1/services/{name}"), json!({"url": url}))
+            .await;
+    }
+    let split = json!({"split": {"backends": [{"service": "a"}, {"service": "b"}]},
+        "mirrors": [{"service": "c"}], "paths": [{"exact": "/split"}]});
+    let taken =
+        json!({"service": "a", "strangler": {"legacy": "old"}, "paths": [{"exact": "/taken"}]});
+    for (name, route) in [("split", split), ("taken", taken)] {
+        let answer = server.put(&format!("/v1/routes/{name}"), route).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    }
+    for (service, resource, field) in [
+        ("b", "route/split", "split.backends[1].service"),
+        ("c", "route/split", "mirrors[0].service"),
+        ("old", "route/taken", "strangler.legacy"),
+    ] {
+        let problem = server.delete(&format!("/v1/services/{service}")).await;
+        let problem = problem.problem(409, "still_referenced");
+        let error = &problem["errors"][0];
+        assert_eq!(
+            (&error["resource"], &error["field"]),
+            (&json!(resource), &json!(field))
+        );
+    }
+    let told = server.get("/v1/routes/taken/strangler").await.json();
+    assert_eq!(
+        (&told["route"], &told["fell_through"]),
+        (&json!("taken"), &json!(0))
+    );
+    let chain = server.get("/v1/routes/split/chain").await.json();
+    assert_eq!(chain["backends"], json!({"a": [], "b": []}));
+    server
+        .get("/v1/routes/none/strangler")
+        .await
+        .problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn a_reference_to_nothing_is_refused_and_named() {
     let server = Server::start().await;
     let problem = server.put("/v1/routes/orders", route("orders")).await;

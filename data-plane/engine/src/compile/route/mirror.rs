@@ -88,6 +88,8 @@ impl Plan {
             retry: Some(RetryPolicy {
                 attempts: 0,
                 max_body_bytes: 0,
+                // Nor hedges.
+                methods: Some(Box::default()),
                 ..RetryPolicy::default()
             }),
             hedge: None,

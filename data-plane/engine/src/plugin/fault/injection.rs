@@ -20,6 +20,8 @@ pub struct Injection {
     pub delay: Option<Duration>,
     /// What to answer then; none goes on to the service.
     pub abort: Option<Response<Bytes>>,
+    /// How fast the service's answer goes to the client at most, in KiB a second.
+    pub pace: Option<u32>,
     _active: Active,
 }
 
@@ -27,11 +29,13 @@ impl Injection {
     pub(super) const fn new(
         delay: Option<Duration>,
         abort: Option<Response<Bytes>>,
+        pace: Option<u32>,
         active: Active,
     ) -> Self {
         Self {
             delay,
             abort,
+            pace,
             _active: active,
         }
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{super::InvalidSetting, MAX_DELAY_MS};
+use super::{super::InvalidSetting, MAX_DELAY_MS, MAX_KIB_PER_SECOND};
 
 const MAX_ACTIVE: u32 = 1_000_000;
 
@@ -15,6 +15,8 @@ pub(in crate::plugin) struct Settings {
     pub(super) delay: Option<Delay>,
     /// Answers requests instead of the service, after the delay if there is one.
     pub(super) abort: Option<AbortSettings>,
+    /// Slows the bodies of answers.
+    pub(super) pace: Option<Pace>,
     /// Whether clients say in fields which fault they want. Default false.
     pub(super) by_header: bool,
     /// Most requests that meet a fault at a time, on each node; further ones meet none. 1 to 1,000,000; default 1,000.
@@ -26,6 +28,7 @@ impl Default for Settings {
         Self {
             delay: None,
             abort: None,
+            pace: None,
             by_header: false,
             max_active: 1_000,
         }
@@ -51,6 +54,17 @@ pub(super) struct AbortSettings {
     /// Status of gRPC, for requests of gRPC. 0 to 16.
     pub(super) grpc_status: Option<u32>,
     /// Share of the requests, in percent. 0 to 100; default 100.
+    pub(super) percent: Option<f64>,
+}
+
+/// How fast bodies of answers go to clients.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pace {
+    /// At most so many KiB a second. 1 to 1,048,576.
+    pub(super) kib_per_second: u32,
+    /// Share of the requests, in percent. 0 to 100; default 100.
+    #[serde(default)]
     pub(super) percent: Option<f64>,
 }
 
@@ -85,8 +99,19 @@ impl Settings {
                 "is not within 0 to 100",
             );
         }
-        let nothing = self.delay.is_none() && self.abort.is_none() && !self.by_header;
-        add(nothing, "", "give `delay`, `abort`, both, or `by_header`");
+        if let Some(pace) = &self.pace {
+            let wrong = !(1..=MAX_KIB_PER_SECOND).contains(&pace.kib_per_second);
+            let reason = "is not within 1 to 1,048,576";
+            add(wrong, "pace.kib_per_second", reason);
+            add(
+                percent(pace.percent),
+                "pace.percent",
+                "is not within 0 to 100",
+            );
+        }
+        let nothing = self.delay.is_none() && self.abort.is_none() && self.pace.is_none();
+        let reason = "give `delay`, `abort` or `pace`, or `by_header`";
+        add(nothing && !self.by_header, "", reason);
         let wrong = !(1..=MAX_ACTIVE).contains(&self.max_active);
         add(wrong, "max_active", "is not within 1 to 1,000,000");
         if mistakes.is_empty() {

@@ -68,6 +68,16 @@ async fn clients_say_what_they_want_only_where_they_may() {
 }
 
 #[tokio::test]
+async fn a_body_is_slowed() {
+    let settings = json!({"pace": {"kib_per_second": 8}});
+    let found = fault(Request::get("/"), &settings).await.unwrap();
+    assert_eq!((found.pace, found.delay), (Some(8), None));
+    let asks = Request::get("/").header("gatewright-fault-kib-per-second", "0");
+    let found = fault(asks, &json!({"by_header": true})).await.unwrap();
+    assert_eq!(found.pace, Some(1));
+}
+
+#[tokio::test]
 async fn there_are_only_so_many_at_a_time() {
     let planes = limited_registry();
     let settings = json!({"delay": {"ms": 10}, "max_active": 2});
@@ -86,13 +96,14 @@ async fn there_are_only_so_many_at_a_time() {
 fn every_mistake_is_named() {
     let found = mistakes(
         "fault",
-        &json!({"delay": {"ms": 60_001, "percent": 101}, "abort": {"percent": -1}, "max_active": 0}),
+        &json!({"delay": {"ms": 60_001, "percent": 101}, "abort": {"percent": -1}, "pace": {"kib_per_second": 0}, "max_active": 0}),
     );
     let expected = [
         "delay.ms",
         "delay.percent",
         "abort",
         "abort.percent",
+        "pace.kib_per_second",
         "max_active",
     ];
     assert_eq!(found, expected.map(|it| format!("settings.{it}")));
