@@ -67,6 +67,8 @@ fn start(binaries: &Path, folder: &Path) -> anyhow::Result<Pinned> {
 }
 
 async fn measure(control_plane: &Pinned, time: Duration) -> anyhow::Result<()> {
+    // Nothing else in this process has installed it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = Client::builder().no_proxy().build()?;
     register(&client).await?;
     let revision = revision(&client).await?;

@@ -30,6 +30,10 @@ const DEADLINE: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) String);
 
+/// Marks an answer of which there are too many for the log: signs of life.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quiet;
+
 /// Gives a request an id and writes down what came of it.
 pub(super) async fn record(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
@@ -53,18 +57,48 @@ pub(super) async fn record(State(api): State<Api>, mut request: Request, next: N
         .count(method.as_str(), template, status.as_u16(), duration);
     api.metrics.count_problem(code);
     let author = response.extensions().get::<Author>();
-    tracing::info!(
-        %method,
-        path,
-        status = status.as_u16(),
+    let line = Line {
+        method: method.as_str(),
+        path: &path,
+        status: status.as_u16(),
         code,
-        author = author.map_or("", |author| &*author.0),
-        duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        request_id = id.to_str().unwrap_or_default(),
-        "admin request"
-    );
+        author: author.map_or("", |author| &*author.0),
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        request_id: id.to_str().unwrap_or_default(),
+    };
+    match response.extensions().get::<Quiet>() {
+        Some(_) => tracing::debug!(?line, "admin request"),
+        None => line.write(),
+    }
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// What is logged of a request.
+#[derive(Debug)]
+struct Line<'a> {
+    method: &'a str,
+    path: &'a str,
+    status: u16,
+    code: &'a str,
+    author: &'a str,
+    duration_ms: u64,
+    request_id: &'a str,
+}
+
+impl Line<'_> {
+    fn write(&self) {
+        tracing::info!(
+            method = self.method,
+            path = self.path,
+            status = self.status,
+            code = self.code,
+            author = self.author,
+            duration_ms = self.duration_ms,
+            request_id = self.request_id,
+            "admin request"
+        );
+    }
 }
 
 /// The client's id where it is usable, else a new one.

@@ -1,5 +1,7 @@
 //! Targets that register themselves with an upstream.
 
+mod form;
+
 use axum::{
     Json,
     extract::State,
@@ -8,7 +10,7 @@ use axum::{
 };
 use gatewright_engine::Held;
 use gatewright_proto::{Key, Kind, v1};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     Api, ApiError,
@@ -16,13 +18,15 @@ use super::{
     commit::{Manner, revision_header},
     path::Path,
     query::Parameters,
+    record::Quiet,
 };
 use crate::{
     catalog::{Entry, State as Present},
-    document::{self, instead},
-    registration::{Change, DEFAULT_TTL_MS, Done, instance_of, key_of, registered},
+    document,
+    registration::{Change, Done, instance_of, key_of, registered},
     write::Mistake,
 };
+use form::{describe, merged};
 
 pub(super) const ALL: &str = "/v1/upstreams/{name}/registrations";
 pub(super) const ONE: &str = "/v1/upstreams/{name}/registrations/{instance}";
@@ -31,9 +35,6 @@ pub(super) const BEATS: &str = "/v1/upstreams/{name}/heartbeats";
 
 /// What a token that may only register reaches.
 pub(super) const PATHS: [&str; 4] = [ALL, ONE, BEAT, BEATS];
-
-/// What an instance may say of its target.
-const FIELDS: [&str; 5] = ["address", "weight", "priority", "labels", "ttl_ms"];
 
 /// Most instances in one request.
 const MAX_INSTANCES: usize = 20_000;
@@ -180,7 +181,11 @@ pub(super) async fn show(
 /// The answer to a sign of life; none where it may be lost.
 fn alive(api: &Api, answer: impl IntoResponse) -> Result<Response, ApiError> {
     match api.registrations.is_failing() {
-        false => Ok(answer.into_response()),
+        false => {
+            let mut response = answer.into_response();
+            response.extensions_mut().insert(Quiet);
+            Ok(response)
+        }
         true => Err(ApiError::StoreUnavailable),
     }
 }
@@ -253,52 +258,4 @@ fn not_registered(upstream: &str, instance: &str) -> ApiError {
     ApiError::NotFound(format!(
         "registration `{instance}` of `upstream/{upstream}`; register it with PUT"
     ))
-}
-
-/// What is stored with what is given over it.
-fn merged(
-    key: &Key,
-    upstream: &str,
-    stored: Option<&Entry>,
-    given: Value,
-) -> Result<Value, ApiError> {
-    let Value::Object(given) = given else {
-        let mistake = Mistake::invalid(key, "", "a registration is an object");
-        return Err(ApiError::Invalid(vec![mistake]));
-    };
-    let stored = stored.and_then(|entry| entry.held.resource.to_json().ok());
-    let mut fields = match stored {
-        Some(Value::Object(fields)) => fields,
-        _ => Map::from_iter([
-            ("name".to_owned(), json!(key.name)),
-            ("upstream".to_owned(), json!(upstream)),
-            ("ttl_ms".to_owned(), json!(DEFAULT_TTL_MS)),
-        ]),
-    };
-    for (field, value) in given {
-        if !FIELDS.contains(&&*field) {
-            let reason = format!("unknown field `{field}`{}", instead(&field, &FIELDS));
-            let mistake = Mistake::invalid(key, field, reason).with_code("unknown_field");
-            return Err(ApiError::Invalid(vec![mistake]));
-        }
-        // Without a time to live it would be a target like others.
-        if !(field == "ttl_ms" && value.is_null()) {
-            fields.insert(field, value);
-        }
-    }
-    Ok(fields.into())
-}
-
-/// A registration, as it is shown.
-fn describe(instance: &str, target: &v1::Target, age_ms: u64) -> Value {
-    let mut shown = serde_json::to_value(target).unwrap_or_default();
-    let ttl_ms = u64::from(target.ttl_ms.unwrap_or_default());
-    if let Some(fields) = shown.as_object_mut() {
-        let name = fields.remove("name");
-        fields.insert("target".to_owned(), name.unwrap_or_default());
-        fields.insert("instance".to_owned(), json!(instance));
-        fields.insert("seen_ms_ago".to_owned(), json!(age_ms));
-        fields.insert("left_ms".to_owned(), json!(ttl_ms.saturating_sub(age_ms)));
-    }
-    shown
 }
