@@ -1,6 +1,7 @@
 //! Copies of requests for other services: sent beside the request, and their answers dropped. A copy never delays
 //! the request and never makes it fail.
 
+mod lane;
 mod tee;
 
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use crate::{
     published::{LiveService, Published},
     telemetry::{Metrics, MirrorLabels, Record},
 };
-use tee::{Lane, tee};
+use lane::Lane;
+use tee::tee;
 
 /// Most copies in flight on a node. Further ones are dropped.
 const MAX_IN_FLIGHT: i64 = 1024;
@@ -96,18 +98,23 @@ impl Mirrors<'_> {
         published: &Published,
     ) -> Option<Begun> {
         let service = mirror.service()?;
-        let begun = Begun {
-            live: published.services.get(service.index)?.clone(),
-            service: Arc::clone(service),
-            labels: MirrorLabels {
-                route: context.route.name.to_string(),
-                service: service.name.to_string(),
-                result: "dropped",
-            },
-            metrics: Arc::clone(self.metrics),
+        let live = published.services.get(service.index)?;
+        let labels = MirrorLabels {
+            route: context.route.name.to_string(),
+            service: service.name.to_string(),
+            result: "dropped",
         };
-        let before = self.metrics.mirrors_in_flight.inc();
-        (before < MAX_IN_FLIGHT && !self.busy).then_some(begun)
+        let place = Place::take(self.metrics).filter(|_| !self.busy);
+        let Some(place) = place else {
+            self.metrics.mirrored.get_or_create(&labels).inc();
+            return None;
+        };
+        Some(Begun {
+            live: live.clone(),
+            service: Arc::clone(service),
+            labels,
+            place,
+        })
     }
 }
 
@@ -134,18 +141,35 @@ fn shadow_of(context: &RequestContext, mirror: &Mirror) -> RequestContext {
     }
 }
 
-/// A copy that takes a place among those in flight. Counted when it is dropped.
+/// A place among the copies in flight of a node.
+struct Place(Arc<Metrics>);
+
+impl Place {
+    /// None where there are as many as may be.
+    fn take(metrics: &Arc<Metrics>) -> Option<Self> {
+        let place = Self(Arc::clone(metrics));
+        (metrics.mirrors_in_flight.inc() < MAX_IN_FLIGHT).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.mirrors_in_flight.dec();
+    }
+}
+
+/// A copy that has its place. Counted when it is dropped.
 struct Begun {
     service: Arc<Service>,
     live: LiveService,
     labels: MirrorLabels,
-    metrics: Arc<Metrics>,
+    place: Place,
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.metrics.mirrors_in_flight.dec();
-        self.metrics.mirrored.get_or_create(&self.labels).inc();
+        let metrics = &self.place.0;
+        metrics.mirrored.get_or_create(&self.labels).inc();
     }
 }
 
@@ -208,4 +232,23 @@ async fn read(mut body: Body) -> bool {
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_IN_FLIGHT, Metrics, Place};
+
+    #[test]
+    fn there_are_only_so_many_copies_in_flight() {
+        let metrics = Metrics::new();
+        let mut places: Vec<Place> = (0..MAX_IN_FLIGHT)
+            .map(|_| Place::take(&metrics).unwrap())
+            .collect();
+        assert!(Place::take(&metrics).is_none());
+        assert_eq!(metrics.mirrors_in_flight.get(), MAX_IN_FLIGHT);
+        places.pop();
+        assert!(Place::take(&metrics).is_some());
+        drop(places);
+        assert_eq!(metrics.mirrors_in_flight.get(), 0);
+    }
 }

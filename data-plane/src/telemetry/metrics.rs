@@ -8,7 +8,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
@@ -17,50 +17,11 @@ use super::{
     balance::PublishedBalance,
     counters::{PublishedCounters, RouteMetrics},
     health::PublishedHealth,
+    labels::{FallbackLabels, MirrorLabels, RefusalLabels, RejectionLabels},
     names::PublishedNames,
     stranglers::PublishedStranglers,
 };
 use crate::{guard::GuardMetrics, published::Published};
-
-/// Where and why the gateway answered by itself.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct RejectionLabels {
-    /// The stage.
-    pub stage: &'static str,
-    /// The code.
-    pub code: &'static str,
-}
-
-/// What a plugin refused.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct RefusalLabels {
-    /// Name of the instance.
-    pub plugin: String,
-    /// What it said.
-    pub code: &'static str,
-    /// `enforce` or `shadow`.
-    pub mode: &'static str,
-}
-
-/// Whose requests were answered by a fallback, and which.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct FallbackLabels {
-    /// Name of the service that was asked for.
-    pub service: String,
-    /// `static` or `service`.
-    pub kind: &'static str,
-}
-
-/// What became of copies of requests.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct MirrorLabels {
-    /// The route.
-    pub route: String,
-    /// The service that got them.
-    pub service: String,
-    /// `answered`, `failed` (no answer, or 5xx) or `dropped` (not sent, or given up).
-    pub result: &'static str,
-}
 
 /// All counters.
 #[derive(Debug)]

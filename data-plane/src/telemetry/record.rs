@@ -15,8 +15,8 @@ use http::HeaderValue;
 use super::{
     Line, Metrics, RouteMetrics, ServiceMetrics, Stage, Telemetry,
     attempts::Sent,
+    labels::{RefusalLabels, RejectionLabels},
     line::End,
-    metrics::{RefusalLabels, RejectionLabels},
     tracer::{Finished, Trace, TraceIds},
 };
 use crate::{body::BodyError, upstream::InFlight};

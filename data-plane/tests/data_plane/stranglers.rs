@@ -9,8 +9,13 @@ use crate::{
 };
 
 /// A route whose new service answers with this status, and whose legacy one echoes.
-async fn strangled(status: u16, mut strangler: Value) -> Gateway {
-    let mut gateway = Gateway::start().await;
+async fn strangled(status: u16, strangler: Value) -> Gateway {
+    strangled_with(&[], status, strangler).await
+}
+
+/// Likewise, with flags of the node.
+async fn strangled_with(flags: &[&str], status: u16, mut strangler: Value) -> Gateway {
+    let mut gateway = Gateway::start_with(flags).await;
     strangler["legacy"] = json!("old");
     let service = |name: &str, address: std::net::SocketAddr| {
         let url = format!("http://{address}");
@@ -21,7 +26,7 @@ async fn strangled(status: u16, mut strangler: Value) -> Gateway {
         service("old", echo()),
         (
             Kind::Route,
-            json!({"name": "r", "service": "new", "strangler": strangler}),
+            json!({"name": "r", "service": "new", "strangler": strangler, "mirrors": [{"service": "old"}]}),
         ),
     ]);
     gateway
@@ -115,4 +120,39 @@ async fn a_node_tells_what_still_goes_to_the_legacy() {
         ],
     }]);
     assert_eq!(report["stranglers"], expected, "{report}");
+}
+
+#[tokio::test]
+async fn the_access_line_and_the_counters_are_those_of_who_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log").display().to_string();
+    let flags = ["--access-log", log.as_str()];
+    let gateway = strangled_with(&flags, 404, json!({"methods": ["GET"]})).await;
+    send(&gateway, "GET", "/a", "").await;
+    send(&gateway, "POST", "/a", "").await;
+    let line = "gatewright_requests_total{route=\"r\",service=\"old\",status=\"2xx\"}";
+    assert_eq!(gateway.metric(line).await, 2);
+    let line = "gatewright_requests_total{route=\"r\",service=\"new\",status=\"4xx\"}";
+    assert_eq!(gateway.metric(line).await, 0);
+    gateway.node.drain().await;
+    let text = std::fs::read_to_string(log).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| -> Value { serde_json::from_str(line).unwrap() });
+    let seen: Vec<Value> = lines
+        .map(|it| {
+            json!([
+                it["method"],
+                it["strangler"],
+                it["service"],
+                it["status"],
+                it["mirrored"]
+            ])
+        })
+        .collect();
+    let expected = [
+        json!(["GET", "fell_through", "old", 200, 1]),
+        json!(["POST", "legacy", "old", 200, 1]),
+    ];
+    assert_eq!(seen, expected);
 }
