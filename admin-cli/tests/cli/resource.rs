@@ -117,6 +117,30 @@ async fn describe_shows_what_is_connected() {
 }
 
 #[tokio::test]
+async fn describe_shows_the_plugins_of_each_service_and_what_goes_to_the_legacy() {
+    let server = started().await;
+    let more = "services: [{name: t, url: 'http://127.0.0.1:2'}]
+routes:
+- {name: both, paths: [{exact: /both}], split: {backends: [{service: s}, {service: t}]}}
+- {name: taken, paths: [{exact: /taken}], service: t, strangler: {legacy: s}}
+";
+    server.with_input(&["apply", "-f", "-"], more).await.fine();
+    let said = server.gatewright(&["describe", "route/both"]).await.fine();
+    assert!(
+        said.contains("Plugins to `s`, in order:\n  p (key-auth)"),
+        "{said}"
+    );
+    let said = server.gatewright(&["describe", "route/taken"]).await.fine();
+    let expected = "Still goes to the legacy service:\n  in all 0 at once, 0 fell through; 0 stayed at the new one\n";
+    assert!(said.contains(expected), "{said}");
+    let said = server
+        .gatewright(&["why", "GET", "http://h/both"])
+        .await
+        .fine();
+    assert!(said.contains("`s` (100), `t` (100)"), "{said}");
+}
+
+#[tokio::test]
 async fn delete_names_the_referrers_of_what_cannot_go() {
     let server = started().await;
     let said = server
