@@ -75,9 +75,9 @@ async fn measure(control_plane: &Pinned, time: Duration) -> anyhow::Result<()> {
     println!("| signs of life | requests/s | CPU |");
     println!("| --- | --- | --- |");
     for manner in [Manner::None, Manner::Batches, Manner::Posts, Manner::Puts] {
-        let (before, began) = (control_plane.cpu_time()?, Instant::now());
+        let (before, began) = (control_plane.process_time()?, Instant::now());
         let requests = give(&client, manner, time).await?;
-        let (cpu, took) = (control_plane.cpu_time()? - before, began.elapsed());
+        let (cpu, took) = (control_plane.process_time()? - before, began.elapsed());
         println!(
             "| {manner:?} | {:.0} | {:.2} % |",
             requests as f64 / took.as_secs_f64(),
