@@ -1,6 +1,10 @@
 //! Opens connections to targets: TCP, and TLS where the service asks for it.
 
+mod counters;
 mod io;
+mod link;
+mod reason;
+mod retire;
 mod trust;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -9,20 +13,29 @@ use gatewright_proto::v1::Protocol;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use crate::guard::gate::Gate;
+pub(crate) use counters::{ConnectionCounters, encode};
 pub use io::Io;
+pub use link::Link;
+pub use reason::Reason;
+pub(crate) use reason::refused_by_target;
+pub(crate) use retire::{Identities, Pools, Retire};
 
 /// Where a request is sent: connections to equal origins are shared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The address.
     pub address: SocketAddr,
-    /// TLS to speak, and the name to send and check.
-    pub tls: Option<(Arc<gatewright_engine::Tls>, Arc<str>)>,
-    /// Version of HTTP to speak.
-    pub protocol: Protocol,
-    /// The limits on connections to it, where there are any.
-    pub(crate) gate: Option<Gate>,
+    /// The name to send and check in TLS.
+    pub name: Option<Arc<str>>,
+    /// How connections are made.
+    pub link: Arc<Link>,
+}
+
+impl Origin {
+    /// Whether TLS is spoken.
+    pub fn is_secure(&self) -> bool {
+        self.link.tls.is_some()
+    }
 }
 
 /// Why a request got no response head.
@@ -62,33 +75,55 @@ pub enum SendError {
     RequestBody(#[source] crate::body::BodyError),
 }
 
+impl SendError {
+    /// Why there was no connection, where that is what is wrong.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Connect(error) => Some(Reason::of(error)),
+            Self::ConnectTimeout(_) => Some(Reason::Timeout),
+            _ => None,
+        }
+    }
+}
+
 /// Opens a connection, ready for the first byte of HTTP.
 ///
 /// # Errors
 /// [`SendError::Connect`] where TCP or TLS fails (for HTTP/2, also where the target does not agree
 /// to speak it), [`SendError::ConnectTimeout`] where both together take longer than `timeout`.
 pub async fn open(origin: &Origin, timeout: Duration) -> Result<Io, SendError> {
-    match tokio::time::timeout(timeout, connect(origin)).await {
+    let opened = match tokio::time::timeout(timeout, connect(origin)).await {
         Ok(connected) => connected.map_err(SendError::Connect),
         Err(_) => Err(SendError::ConnectTimeout(timeout)),
+    };
+    origin.link.count(&opened);
+    if let Err(SendError::Connect(error)) = &opened {
+        reason::warn(origin, error);
     }
+    opened
 }
 
 async fn connect(origin: &Origin) -> std::io::Result<Io> {
+    let link = &*origin.link;
+    // Before anything is sent: what cannot be read must not cost the target a connection.
+    let config = match &link.tls {
+        Some(tls) => Some(trust::config(tls, link.protocol).await?),
+        None => None,
+    };
     let tcp = TcpStream::connect(origin.address).await?;
     // Every message is written at once; waiting for more to send with it only adds latency.
     tcp.set_nodelay(true)?;
-    let Some((tls, name)) = &origin.tls else {
+    let Some(config) = config else {
         return Ok(Io::Plain(tcp));
     };
-    let name = ServerName::try_from(String::from(&**name)).map_err(std::io::Error::other)?;
-    let config = trust::config(tls, origin.protocol).await?;
+    let name = String::from(origin.name.as_deref().unwrap_or_default());
+    let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
     let stream = tokio_rustls::TlsConnector::from(config)
         .connect(name, tcp)
         .await?;
     let spoken = stream.get_ref().1.alpn_protocol();
-    if origin.protocol == Protocol::Http2 && spoken != Some(trust::HTTP2) {
-        return Err(std::io::Error::other("the target does not speak HTTP/2"));
+    if link.protocol == Protocol::Http2 && spoken != Some(trust::HTTP2) {
+        return Err(std::io::Error::other(reason::NoHttp2));
     }
     Ok(Io::Tls(Box::new(stream)))
 }

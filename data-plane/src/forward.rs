@@ -23,7 +23,7 @@ use std::{
 
 use gatewright_engine::{Rejection, RequestContext, Service, retry::Stop};
 use gatewright_proto::v1::Protocol as Spoken;
-use http::{HeaderValue, Response, StatusCode, Version, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header, uri::PathAndQuery};
 
 use crate::{
     body::Body,
@@ -140,7 +140,11 @@ impl Forwarder {
         let (mut response, tunnel) = answered(received, &handshake, service.protocol)?;
         // A tunnel has left the time of a request behind.
         if tunnel.is_none() && matches!(response.body(), Body::Stream(_)) {
-            response = response.map(|body| Timed::wrap(body, plan));
+            let mut limit = plan;
+            if is_event_stream(response.headers()) {
+                limit.time = None;
+            }
+            response = response.map(|body| Timed::wrap(body, limit));
         }
         Ok((response, tunnel))
     }
@@ -234,21 +238,29 @@ impl Forwarder {
         address: &Address,
         outgoing: &mut Outgoing,
     ) -> Result<Received, SendError> {
-        let tls = service.tls.as_ref().map(|tls| {
+        let name = service.tls.as_ref().map(|_| {
             let name = live.server_name.as_ref().unwrap_or(&address.host);
-            (Arc::clone(tls), Arc::clone(name))
+            Arc::clone(name)
         });
         let origin = Origin {
             address: address.socket,
-            tls,
-            protocol: service.protocol,
-            gate: live.gate.clone(),
+            name,
+            link: Arc::clone(&live.link),
         };
         match service.protocol {
             Spoken::Http1 => self.http1.send(&origin, outgoing).await,
             Spoken::Http2 => self.http2.send(&origin, outgoing).await,
         }
     }
+}
+
+/// Whether the answer is a stream of events: it has no end to be in time for. Its silence is bounded, and what its client or
+/// `max_stream_duration_ms` says.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE);
+    let text = value.and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default();
+    essence.trim_end().eq_ignore_ascii_case("text/event-stream")
 }
 
 /// The response for the client.

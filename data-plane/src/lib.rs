@@ -12,6 +12,7 @@ pub mod exchange;
 mod fallback;
 mod fault;
 mod forward;
+mod grpc;
 mod guard;
 mod health;
 pub mod http1;

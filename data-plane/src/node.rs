@@ -265,15 +265,26 @@ fn start_workers(
         forwarded_fields: settings.forwarded_fields,
         published: publisher.current(),
         telemetry: Arc::clone(telemetry),
-        forwarder: Arc::new(Forwarder {
-            worker,
-            http1: crate::http1::client::Pool::default(),
-            http2: crate::http2::client::Pool::default(),
-            timers: Timers::default(),
-        }),
+        forwarder: Arc::new(forwarder(worker, publisher)),
         overload: Arc::clone(overload),
     };
     Workers::start(&plan, &shared, drain, proxy).map_err(io("cannot start the workers"))
+}
+
+/// With pools of its own, which are told when a revision makes connections obsolete.
+fn forwarder(worker: usize, publisher: &Publisher) -> Forwarder {
+    let (http1, http2) = (
+        crate::http1::client::Pool::default(),
+        crate::http2::client::Pool::default(),
+    );
+    publisher.pools().add(http1.retire());
+    publisher.pools().add(http2.retire());
+    Forwarder {
+        worker,
+        http1,
+        http2,
+        timers: Timers::default(),
+    }
 }
 
 fn host_name() -> String {

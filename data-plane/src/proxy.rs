@@ -30,6 +30,7 @@ use crate::{
     body::Body,
     exchange::{Answer, Connection, Incoming, Tunnel},
     forward::Forwarder,
+    grpc,
     overload::Overload,
     published::Published,
     telemetry::{Record, Stage, Telemetry},
@@ -99,6 +100,13 @@ pub struct Proxy {
     pub(crate) overload: Arc<Overload>,
 }
 
+/// What the gateway's own answers depend on.
+struct Asked {
+    request_id: HeaderValue,
+    /// Where the request is a call of gRPC.
+    grpc: Option<grpc::Form>,
+}
+
 /// A response, and the tunnel where the client switches protocols.
 pub(crate) type Outcome = (Response<Body>, Option<Box<dyn Tunnel>>);
 
@@ -107,38 +115,47 @@ impl Proxy {
     pub async fn serve(&self, connection: &Arc<Connection>, incoming: Incoming) -> Answer {
         let mut record = Record::begin(&self.telemetry);
         let published = self.published.load_full();
-        let request_id = self.request_id(connection, incoming.request.headers());
+        let headers = incoming.request.headers();
+        let asked = Asked {
+            request_id: self.request_id(connection, headers),
+            grpc: grpc::Form::of(headers),
+        };
         record.note(|line| {
             read::describe(&incoming.request, connection, line);
             line.revision = published.snapshot.revision;
-            line.request_id = Some(request_id.clone());
+            line.request_id = Some(asked.request_id.clone());
         });
-        let outcome = match self.read(connection, incoming, &request_id, &mut record) {
+        let outcome = match self.read(connection, incoming, &asked.request_id, &mut record) {
             Ok(head) => {
-                let exchange = pin!(self.exchange(&published, head, &mut record, &request_id));
+                let exchange = pin!(self.exchange(&published, head, &mut record, &asked));
                 contained(exchange).await.unwrap_or_else(|| Err(defect()))
             }
             Err(rejection) => Err(rejection),
         };
         let (mut response, tunnel) = match outcome {
             Ok(outcome) => outcome,
-            Err(rejection) => (reject(&rejection, &mut record, &request_id), None),
+            Err(rejection) => (reject(&rejection, &mut record, &asked), None),
         };
-        response.headers_mut().insert(request_id::NAME, request_id);
+        let headers = response.headers_mut();
+        headers.insert(request_id::NAME, asked.request_id);
         answer(response, tunnel, record, self.overload.closes())
     }
 
     /// Answers what a codec could not read as a request. The connection is closed after it.
     pub fn refuse(&self, connection: &Arc<Connection>, rejection: &Rejection) -> Answer {
         let mut record = Record::begin(&self.telemetry);
-        let request_id = request_id::fresh();
+        let asked = Asked {
+            request_id: request_id::fresh(),
+            grpc: None,
+        };
         record.note(|line| {
             line.client = Some(connection.peer.ip().to_canonical());
             line.protocol = Some(connection.protocol);
-            line.request_id = Some(request_id.clone());
+            line.request_id = Some(asked.request_id.clone());
         });
-        let mut response = reject(rejection, &mut record, &request_id);
-        response.headers_mut().insert(request_id::NAME, request_id);
+        let mut response = reject(rejection, &mut record, &asked);
+        let headers = response.headers_mut();
+        headers.insert(request_id::NAME, asked.request_id);
         Answer {
             close: true,
             ..answer(response, None, record, true)
@@ -151,7 +168,7 @@ impl Proxy {
         published: &Published,
         (mut head, body): (Head<'_>, Body),
         record: &mut Record,
-        request_id: &HeaderValue,
+        asked: &Asked,
     ) -> Result<Outcome, Rejection> {
         record.note(|line| head.describe(line));
         if head.ends_here {
@@ -200,7 +217,7 @@ impl Proxy {
                 self.act(&mut context, exchange, record).await
             }
         };
-        let (mut response, tunnel) = respond(&ran, &context, outcome, record, request_id);
+        let (mut response, tunnel) = respond(&ran, &context, outcome, record, asked);
         if let Some(cookie) = cookie {
             response.headers_mut().append(header::SET_COOKIE, *cookie);
         }
@@ -214,24 +231,27 @@ fn respond(
     context: &RequestContext,
     outcome: Result<Outcome, Rejection>,
     record: &mut Record,
-    request_id: &HeaderValue,
+    asked: &Asked,
 ) -> Outcome {
     let (response, tunnel) = match outcome {
         Ok(outcome) => outcome,
-        Err(rejection) => (reject(&rejection, record, request_id), None),
+        Err(rejection) => (reject(&rejection, record, asked), None),
     };
     let (mut parts, body) = response.into_parts();
     plugin::respond(ran, context, &mut parts);
     (Response::from_parts(parts, body), tunnel)
 }
 
-fn reject(rejection: &Rejection, record: &mut Record, request_id: &HeaderValue) -> Response<Body> {
+fn reject(rejection: &Rejection, record: &mut Record, asked: &Asked) -> Response<Body> {
     if let Some(facts) = record.facts() {
         facts.code = Some(rejection.code);
     }
-    rejection
-        .into_response(request_id.to_str().unwrap_or_default())
-        .map(Body::Full)
+    match asked.grpc {
+        Some(form) => grpc::answer(form, rejection),
+        None => rejection
+            .into_response(asked.request_id.to_str().unwrap_or_default())
+            .map(Body::Full),
+    }
 }
 
 fn defect() -> Rejection {

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::{
     config_stream::{Draft, Reporter},
+    connect::{Identities, Link, Pools},
     guard::{self, gate::Gate},
     health::{Prober, Way},
     telemetry::{Metrics, RouteMetrics, ServiceMetrics, stranglers},
@@ -41,8 +42,8 @@ pub struct LiveService {
     pub metrics: Arc<ServiceMetrics>,
     /// What protects it.
     pub guard: Arc<Guard>,
-    /// The limits on its connections, where there are any.
-    pub(crate) gate: Option<Gate>,
+    /// How connections to its targets are made.
+    pub(crate) link: Arc<Link>,
     /// The name to send and check in TLS; none is the target's host.
     pub server_name: Option<Arc<str>>,
     /// Its retries under way.
@@ -84,6 +85,7 @@ pub struct Publisher {
     holding: Arc<ArcSwap<Holding>>,
     upstreams: Arc<Upstreams>,
     prober: Arc<Prober>,
+    pools: Arc<Pools>,
     metrics: Arc<Metrics>,
 }
 
@@ -96,13 +98,23 @@ impl Publisher {
         };
         let current = Arc::new(ArcSwap::from_pointee(nothing));
         metrics.read(Arc::clone(&current));
+        let (prober, pools) = (Arc::<Prober>::default(), Pools::default());
+        for pool in prober.retire() {
+            pools.add(pool);
+        }
         Self {
             current,
             holding: Arc::default(),
             upstreams,
-            prober: Arc::default(),
+            prober,
+            pools: Arc::new(pools),
             metrics,
         }
+    }
+
+    /// Those who keep connections to targets, and are told which ones to.
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.pools
     }
 
     /// What is served, for those who read it with every request.
@@ -159,6 +171,10 @@ impl Publisher {
         }));
         drop(before);
         self.upstreams.forget_unused();
+        let published = self.current.load();
+        let tls = published.snapshot.services.iter();
+        let tls = tls.filter_map(|service| service.tls.as_ref());
+        self.pools.retire(Identities::of(tls));
     }
 
     /// Health checks go the way that requests do: that of the first service, where an upstream has several.
@@ -192,13 +208,18 @@ impl Publisher {
             .as_ref()
             .and_then(|tls| tls.server_name.as_deref());
         let retrying = present.map(|it| Arc::clone(&it.retrying));
-        let gate = Gate::of(&service.guard, upstream.connections());
+        let link = Link {
+            gate: Gate::of(&service.guard, upstream.connections()),
+            connections: usize::try_from(service.connections_per_target).unwrap_or(1),
+            metrics: Some(Arc::clone(&metrics)),
+            ..Link::new(service.tls.clone(), service.protocol)
+        };
         LiveService {
             retrying: retrying.unwrap_or_default(),
             upstream,
             metrics,
             guard: Arc::clone(&service.guard),
-            gate,
+            link: Arc::new(link),
             server_name: server_name.map(Arc::from),
         }
     }

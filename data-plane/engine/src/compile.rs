@@ -23,15 +23,16 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod upstream_tls;
 
 pub use explain::{Explanation, explain};
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use gatewright_proto::{Key, Kind, Resource};
 use pattern::Patterns;
 
-use crate::{CompileError, Held, ResourceSet, Snapshot, plugin::Registry};
+use crate::{Certificate, CompileError, Held, ResourceSet, Snapshot, plugin::Registry};
 
 /// What came of a compilation. Always a snapshot: what has errors, and what needs it, is closed in it.
 #[derive(Debug)]
@@ -53,13 +54,13 @@ pub fn compile(
     compiler.check_all();
     compiler.secrets();
     compiler.check_fallback_chains();
+    compiler.certificates = compiler.certificates();
     let upstreams = compiler.upstreams();
     let services = compiler.services(&upstreams);
     let plugins = compiler.plugins();
     let consumers = compiler.consumers(&plugins);
     let (routes, rules) = compiler.rules(&services, &plugins);
     let router = compiler.router(rules);
-    let certificates = compiler.certificates();
     let mut errors = compiler.errors;
     errors.sort_by(|one, other| (&one.key, &one.field).cmp(&(&other.key, &other.field)));
     errors.dedup();
@@ -68,7 +69,7 @@ pub fn compile(
         routes,
         services: services.list,
         consumers,
-        certificates,
+        certificates: compiler.certificates,
         plugins: plugins.by_name(),
         patterns: compiler.patterns.used,
         router,
@@ -85,6 +86,8 @@ struct Compiler<'a> {
     /// What has mistakes, or was refused before.
     bad: BTreeSet<Key>,
     patterns: Patterns<'a>,
+    /// Those in force, in order of name.
+    certificates: Vec<Arc<Certificate>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -96,6 +99,7 @@ impl<'a> Compiler<'a> {
             errors: Vec::new(),
             bad: set.refused.keys().cloned().collect(),
             patterns: Patterns::new(previous.map(|it| &it.patterns)),
+            certificates: Vec::new(),
         }
     }
 

@@ -27,6 +27,7 @@ mod set;
 mod snapshot;
 pub mod split;
 pub mod strangler;
+mod tls;
 
 pub use compile::{Compiled, Explanation, compile, explain};
 pub use context::{Client, Decision, Note, Notes, RequestContext};
@@ -36,5 +37,6 @@ pub use route::{Considered, Matched, Miss, NeedsBody, Payload, Query};
 pub use set::{Held, Refused, ResourceSet};
 pub use snapshot::{
     Action, Certificate, Consumer, Consumers, Credential, Fixed, Overrides, Redirect, Route,
-    Service, Snapshot, Target, Tls, Upstream,
+    Service, Snapshot, Target, Upstream,
 };
+pub use tls::{Tls, TlsSettings};

@@ -39,6 +39,12 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
     match resource {
         Resource::Service(service) => {
             let mut all = fallback(service.fallback.as_ref());
+            let tls = service.tls.as_ref();
+            let secret = tls.and_then(|it| it.ca_certificates.strip_prefix(SECRET));
+            let secret = secret.unwrap_or_default();
+            all.extend(one("tls.ca_certificates", Kind::Secret, secret));
+            let shown = tls.map_or("", |it| &it.client_certificate);
+            all.extend(one("tls.client_certificate", Kind::Certificate, shown));
             all.extend(one("upstream", Kind::Upstream, &service.upstream));
             all
         }

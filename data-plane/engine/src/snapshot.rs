@@ -7,7 +7,7 @@ use gatewright_proto::{Version, v1};
 use http::{HeaderValue, StatusCode};
 
 use crate::{
-    Matched, Miss, Query,
+    Matched, Miss, Query, Tls,
     balance::BalanceSpec,
     compile::pattern::ByText,
     dns::DnsSpec,
@@ -82,6 +82,8 @@ pub struct Route {
     pub rewrite: Option<crate::path::Template>,
     /// Whether the client's Host is passed on.
     pub preserve_host: bool,
+    /// Whether calls of gRPC-Web are translated.
+    pub grpc_web: bool,
     /// Protocols the client may switch to, in lower case.
     pub upgrades: Vec<Box<str>>,
     /// Overrides the service's request timeout; zero is none.
@@ -113,6 +115,7 @@ impl Route {
             strip_prefix: self.strip_prefix,
             rewrite: self.rewrite.clone(),
             preserve_host: self.preserve_host,
+            grpc_web: self.grpc_web,
             upgrades: self.upgrades.clone(),
             request_timeout_ms: self.request_timeout_ms,
             max_request_body_bytes: self.max_request_body_bytes,
@@ -226,17 +229,8 @@ pub struct Service {
     pub hedge: Option<Hedge>,
     /// How clients say how long they wait.
     pub deadline: Option<DeadlineRule>,
-}
-
-/// TLS towards targets. Equal settings share connections.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tls {
-    /// Whether the certificate is checked.
-    pub verify: bool,
-    /// Name to send and check; none is the target's host.
-    pub server_name: Option<Box<str>>,
-    /// PEM of the authorities; none is the operating system's.
-    pub ca_certificates: Option<Box<str>>,
+    /// HTTP/2 connections that requests are spread over, a worker and address.
+    pub connections_per_target: u32,
 }
 
 /// Compiled targets and how to balance over them. A service with a `url` has one of its own, named

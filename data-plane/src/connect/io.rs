@@ -12,6 +12,8 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
+use super::reason;
+
 /// A connection to a target.
 #[derive(Debug)]
 pub enum Io {
@@ -29,7 +31,10 @@ impl AsyncRead for Io {
     ) -> Poll<Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => {
+                let polled = Pin::new(stream).poll_read(context, buffer);
+                polled.map_err(reason::plainly)
+            }
         }
     }
 }

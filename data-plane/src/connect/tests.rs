@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use gatewright_engine::Tls;
+use gatewright_engine::{Tls, TlsSettings};
 use gatewright_proto::v1::Protocol;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::ServerConfig;
@@ -8,7 +8,7 @@ use rustls_pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Io, Origin, SendError, open};
+use super::{Io, Link, Origin, Reason, SendError, open};
 
 /// Listens with a certificate for `target.test` and accepts until the test is over; returns where, and the
 /// certificate as PEM.
@@ -41,18 +41,16 @@ fn certificate() -> CertifiedKey<KeyPair> {
 fn origin(address: SocketAddr, tls: Tls, protocol: Protocol) -> Origin {
     Origin {
         address,
-        tls: Some((Arc::new(tls), "target.test".into())),
-        protocol,
-        gate: None,
+        name: Some("target.test".into()),
+        link: Arc::new(Link::new(Some(Arc::new(tls)), protocol)),
     }
 }
 
 fn trusting(pem: &str) -> Tls {
-    Tls {
-        verify: true,
-        server_name: None,
+    Tls::new(TlsSettings {
         ca_certificates: Some(pem.into()),
-    }
+        ..TlsSettings::default()
+    })
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,12 +68,12 @@ async fn a_target_of_an_unknown_authority_is_refused_unless_verification_is_off(
     let (address, _) = listen(&[]).await;
     let strict = trusting(&certificate().cert.pem());
     let refused = open(&origin(address, strict, Protocol::Http1), PATIENCE).await;
-    assert!(matches!(refused, Err(SendError::Connect(_))), "{refused:?}");
-    let lenient = Tls {
+    let reason = refused.unwrap_err().reason();
+    assert_eq!(reason, Some(Reason::CertificateAuthority));
+    let lenient = Tls::new(TlsSettings {
         verify: false,
-        server_name: None,
-        ca_certificates: None,
-    };
+        ..TlsSettings::default()
+    });
     let origin = origin(address, lenient, Protocol::Http1);
     assert!(open(&origin, PATIENCE).await.is_ok());
 }
@@ -84,10 +82,9 @@ async fn a_target_of_an_unknown_authority_is_refused_unless_verification_is_off(
 async fn a_target_with_a_certificate_for_another_name_is_refused() {
     let (address, pem) = listen(&[]).await;
     let mut origin = origin(address, trusting(&pem), Protocol::Http1);
-    if let Some((_, name)) = &mut origin.tls {
-        *name = "other.test".into();
-    }
-    assert!(open(&origin, PATIENCE).await.is_err());
+    origin.name = Some("other.test".into());
+    let refused = open(&origin, PATIENCE).await.unwrap_err();
+    assert_eq!(refused.reason(), Some(Reason::CertificateName));
 }
 
 #[tokio::test]

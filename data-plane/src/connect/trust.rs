@@ -11,8 +11,12 @@ use std::{
 };
 
 use gatewright_engine::Tls;
-use gatewright_proto::v1::Protocol;
-use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
+use gatewright_proto::v1::{Protocol, TlsVersion};
+use rustls::{
+    ClientConfig, RootCertStore,
+    sign::SingleCertAndKey,
+    version::{TLS12, TLS13},
+};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 /// The ALPN name of HTTP/2.
@@ -56,30 +60,32 @@ fn known() -> std::sync::MutexGuard<'static, Configs> {
 
 fn build(tls: &Tls, protocol: Protocol) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions: &[_] = match tls.min_version {
+        TlsVersion::Tls12 => &[&TLS13, &TLS12],
+        TlsVersion::Tls13 => &[&TLS13],
+    };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(Error::other)?;
-    let mut config = if tls.verify {
-        let roots = roots(tls.ca_certificates.as_deref())?;
-        builder.with_root_certificates(roots).with_no_client_auth()
+    let builder = if tls.verify {
+        builder.with_root_certificates(roots(tls.ca_certificates.as_deref())?)
     } else {
-        accept_any(builder, provider)
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(unverified::Unverified(provider)))
+    };
+    let mut config = match &tls.client_certificate {
+        None => builder.with_no_client_auth(),
+        Some(certificate) => {
+            let shown = SingleCertAndKey::from(Arc::clone(&certificate.certified));
+            builder.with_client_cert_resolver(Arc::new(shown))
+        }
     };
     config.alpn_protocols = vec![match protocol {
         Protocol::Http1 => HTTP1.to_vec(),
         Protocol::Http2 => HTTP2.to_vec(),
     }];
     Ok(config)
-}
-
-fn accept_any(
-    builder: rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>,
-    provider: Arc<CryptoProvider>,
-) -> ClientConfig {
-    builder
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(unverified::Unverified(provider)))
-        .with_no_client_auth()
 }
 
 fn roots(pem: Option<&str>) -> Result<RootCertStore> {

@@ -108,6 +108,11 @@ impl Tried {
         record: &mut Record,
     ) -> Self {
         let (end, now) = (end(&sent, spoken), Instant::now());
+        if let Err(error) = &sent
+            && let Some(reason) = error.reason()
+        {
+            record.note(|line| line.connect_failure = Some(reason.as_str()));
+        }
         let number = attempt.as_ref().map_or(0, |it| it.number);
         let busy = attempt.and_then(|attempt| {
             let (outcome, busy) = attempt.finish(end, now);

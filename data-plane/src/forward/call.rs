@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     connect::SendError,
+    grpc,
     http1::client::{Outgoing, Received},
     published::LiveService,
     telemetry::Record,
@@ -131,9 +132,7 @@ impl<'a> Call<'a> {
             && let Some(left) = self.limit.left(now)
         {
             let left = left.min(self.policy.per_try_timeout.unwrap_or(left));
-            let is_grpc = headers
-                .get(header::CONTENT_TYPE)
-                .is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
+            let is_grpc = grpc::Form::of(headers).is_some();
             rule.tell(headers, left, is_grpc);
         }
         if let Some(idle) = self.policy.per_try_idle_timeout {

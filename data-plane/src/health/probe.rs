@@ -7,12 +7,12 @@ mod tcp;
 use std::{
     error::Error as _,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use gatewright_engine::{
-    Tls,
+    Tls, TlsSettings,
     health::check::{Check, Probe},
 };
 use gatewright_proto::v1::Protocol;
@@ -20,7 +20,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::{Way, checks::Answer};
 use crate::{
-    connect::{Origin, SendError},
+    connect::{Link, Origin, Retire, SendError},
     http1::client::{Outgoing, Received},
     upstream::Address,
 };
@@ -49,6 +49,11 @@ impl Default for Prober {
 }
 
 impl Prober {
+    /// Its connections, to be told which to keep.
+    pub(crate) fn retire(&self) -> [Weak<dyn Retire>; 2] {
+        [self.http1.retire(), self.http2.retire()]
+    }
+
     /// Asks a target, and answers how long that took.
     pub(super) async fn ask(
         &self,
@@ -88,7 +93,7 @@ impl Prober {
         let mut stale = 0;
         loop {
             let mut outgoing = outgoing();
-            let sent = match origin.protocol {
+            let sent = match origin.link.protocol {
                 Protocol::Http1 => self.http1.send(origin, &mut outgoing).await,
                 Protocol::Http2 => self.http2.send(origin, &mut outgoing).await,
             };
@@ -117,22 +122,18 @@ fn origin(check: &Check, way: &Way, address: &Address) -> Origin {
     let tls = match (check.tls, &way.tls) {
         (Some(false), _) | (None, None) => None,
         (_, Some(tls)) => Some(Arc::clone(tls)),
-        (Some(true), None) => Some(Arc::new(Tls {
-            verify: true,
-            server_name: None,
-            ca_certificates: None,
-        })),
+        (Some(true), None) => Some(Arc::new(Tls::new(TlsSettings::default()))),
+    };
+    let protocol = match &check.probe {
+        Probe::Http(_) => way.protocol,
+        Probe::Tcp { .. } => Protocol::Http1,
+        Probe::Grpc { .. } => Protocol::Http2,
     };
     let name = way.server_name.as_ref().unwrap_or(&address.host);
     Origin {
         address: SocketAddr::new(address.socket.ip(), port),
-        tls: tls.map(|tls| (tls, Arc::clone(name))),
-        protocol: match &check.probe {
-            Probe::Http(_) => way.protocol,
-            Probe::Tcp { .. } => Protocol::Http1,
-            Probe::Grpc { .. } => Protocol::Http2,
-        },
-        // Checks are few, and must get through where requests do not.
-        gate: None,
+        name: tls.is_some().then(|| Arc::clone(name)),
+        // Without limits: checks are few, and must get through where requests do not.
+        link: Arc::new(Link::new(tls, protocol)),
     }
 }

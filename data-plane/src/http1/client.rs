@@ -6,7 +6,12 @@ mod head;
 mod shelf;
 mod upload;
 
-use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::{Arc, Weak},
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -19,7 +24,7 @@ use super::{
 };
 use crate::{
     body::{Body, BodyError},
-    connect::{self, Origin, SendError},
+    connect::{self, Origin, Retire, SendError, refused_by_target},
     exchange::{Interim, Tunnel},
     guard::gate::Placed,
 };
@@ -60,6 +65,12 @@ pub struct Outgoing {
 }
 
 impl Pool {
+    /// Itself, to be told whose connections to keep.
+    pub(crate) fn retire(&self) -> Weak<dyn Retire> {
+        let shelf: Weak<Shelf> = Arc::downgrade(&self.shelf);
+        shelf
+    }
+
     /// Sends a request and returns at the response head. The body goes on being sent while the
     /// response is read.
     ///
@@ -107,7 +118,7 @@ impl Pool {
         origin: &Origin,
         timeout: Duration,
     ) -> Result<(Upstream, bool), SendError> {
-        let Some(gate) = &origin.gate else {
+        let Some(gate) = &origin.link.gate else {
             let io = connect::open(origin, timeout).await?;
             return Ok((Upstream::new(io, None), false));
         };
@@ -260,6 +271,9 @@ async fn exchange(
                 None => {}
             }
             match upstream.poll_fill(context) {
+                Poll::Ready(Err(error)) if refused_by_target(&error) => {
+                    return Poll::Ready(Err(SendError::Connect(error)));
+                }
                 Poll::Ready(Ok(0) | Err(_)) => {
                     return Poll::Ready(Err(SendError::Closed { reused: false }));
                 }

@@ -11,7 +11,7 @@ use std::{
     collections::HashMap,
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,7 +23,7 @@ use http::{HeaderMap, Response, StatusCode};
 use super::inflow::Inflow;
 use crate::{
     body::Body,
-    connect::{Origin, SendError},
+    connect::{Identities, Origin, Retire, SendError},
     exchange::Interim,
     http1::{
         client::{Outgoing, Received},
@@ -39,10 +39,26 @@ use upload::Upload;
 /// Connections of one worker, by origin.
 #[derive(Debug, Default)]
 pub struct Pool {
-    lanes: Arc<Mutex<HashMap<Origin, Arc<Lane>>>>,
+    lanes: Arc<Lanes>,
+}
+
+type Lanes = Mutex<HashMap<Origin, Arc<Lane>>>;
+
+impl Retire for Lanes {
+    /// Whoever has a place on one keeps it until the end of the stream; then the connection ends.
+    fn retire(&self, current: &Arc<Identities>) {
+        let mut lanes = self.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|origin, _| current.keep(origin));
+    }
 }
 
 impl Pool {
+    /// Itself, to be told whose connections to keep.
+    pub(crate) fn retire(&self) -> Weak<dyn Retire> {
+        let lanes: Weak<Lanes> = Arc::downgrade(&self.lanes);
+        lanes
+    }
+
     /// Sends a request and returns at the response head. The body goes on being sent while the
     /// response is read.
     ///

@@ -16,6 +16,7 @@ use crate::{
     fallback,
     fault::{self, Met},
     forward::Forward,
+    grpc::Translation,
     mirror,
     published::Published,
     telemetry::{Record, Stage},
@@ -76,15 +77,23 @@ impl Proxy {
         match &route.action {
             Action::Forward(service) => {
                 let mut exchange = exchange;
+                let web = match route.grpc_web {
+                    true => Translation::begin(&mut context.headers, &mut exchange.body),
+                    false => None,
+                };
                 if let Some(mirrors) = route.mirrors.as_deref() {
                     self.mirror(mirrors, context, &mut exchange, record);
                 }
-                match route.fall_through.as_deref() {
+                let outcome = match route.fall_through.as_deref() {
                     None => self.forward((context, service), exchange, record).await,
                     Some(fall) => {
                         let both = self.strangle((context, service), fall, exchange, record);
                         Box::pin(both).await
                     }
+                };
+                match (outcome, web) {
+                    (Ok((response, tunnel)), Some(web)) => Ok((web.finish(response), tunnel)),
+                    (outcome, _) => outcome,
                 }
             }
             Action::Split(_) | Action::Strangler(_) => Err(super::defect()),

@@ -22,7 +22,10 @@ use super::{
     histogram::Histogram,
     retries::{self, RetryCounters},
 };
-use crate::published::Published;
+use crate::{
+    connect::{self, ConnectionCounters},
+    published::Published,
+};
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -91,6 +94,8 @@ pub struct ServiceMetrics {
     durations: OnceLock<Box<Durations>>,
     /// Of attempts after the first.
     pub(crate) retries: RetryCounters,
+    /// Of connections to its targets.
+    pub(crate) connections: ConnectionCounters,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +110,7 @@ impl ServiceMetrics {
             service,
             durations: OnceLock::new(),
             retries: RetryCounters::default(),
+            connections: ConnectionCounters::default(),
         }
     }
 
@@ -146,6 +152,7 @@ impl Collector for PublishedCounters {
             encode_route(route, &mut requests)?;
         }
         retries::encode(&published, &mut encoder)?;
+        connect::encode(&published, &mut encoder)?;
         type Pick = fn(&Durations) -> &Histogram;
         let histograms: [(&str, &str, Pick); 2] = [
             (

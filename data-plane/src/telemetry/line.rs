@@ -45,6 +45,8 @@ pub(crate) struct Line {
     pub(crate) attempts: Attempts,
     /// Why a failed attempt was not the reason for another.
     pub(crate) not_retried: Option<&'static str>,
+    /// Why there was no connection to a target, of the last one that there was none to.
+    pub(crate) connect_failure: Option<&'static str>,
 }
 
 /// How it ended.
@@ -120,6 +122,8 @@ pub(super) struct Written<'a> {
     tried: Vec<Tried>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_retried: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_failure: Option<&'static str>,
     duration_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_ms: Option<f64>,
@@ -160,6 +164,7 @@ impl Line {
             attempts: self.attempts.len(),
             tried: attempts::tried(&self.attempts),
             not_retried: self.not_retried,
+            connect_failure: self.connect_failure,
             duration_ms: milliseconds(end.took),
             upstream_ms: end.upstream.map(milliseconds),
             request_bytes: end.request_bytes,

@@ -1,4 +1,4 @@
-//! Certificates towards clients.
+//! Certificates towards clients, and those that services show to targets.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::{Certificate, reference::SECRET, route::Host};
 impl Compiler<'_> {
     pub(super) fn certificates(&mut self) -> Vec<Arc<Certificate>> {
         let mut certificates = Vec::new();
+        let to_targets = self.shown_to_targets();
         for (key, held) in self.held(Kind::Certificate) {
             let Resource::Certificate(certificate) = &*held.resource else {
                 continue;
@@ -25,7 +26,12 @@ impl Compiler<'_> {
                 held.version,
                 private_key.as_ref().and_then(|(_, version)| *version),
             );
-            let same = |it: &&Arc<Certificate>| *it.name == *key.name && it.versions == versions;
+            let nameless = to_targets.contains(key.name.as_str());
+            let same = |it: &&Arc<Certificate>| {
+                *it.name == *key.name
+                    && it.versions == versions
+                    && (nameless || !it.hosts.is_empty())
+            };
             let previous = self
                 .previous
                 .and_then(|it| it.certificates.iter().find(same));
@@ -33,7 +39,12 @@ impl Compiler<'_> {
                 (Some(previous), _) => Some(Arc::clone(previous)),
                 (None, private_key) => {
                     let pem = private_key.map(|(pem, _)| pem);
-                    read(key, certificate, pem, versions, &mut mistakes)
+                    let source = Source {
+                        certificate,
+                        private_key: pem,
+                        nameless,
+                    };
+                    read(key, &source, versions, &mut mistakes)
                 }
             };
             self.add_all(key, mistakes);
@@ -66,14 +77,23 @@ impl Compiler<'_> {
     }
 }
 
+/// What a certificate is read from.
+struct Source<'a> {
+    certificate: &'a v1::Certificate,
+    /// PEM of the key, where it is there.
+    private_key: Option<&'a str>,
+    /// Whether it may be for no host: it is shown to targets.
+    nameless: bool,
+}
+
 fn read(
     key: &Key,
-    certificate: &v1::Certificate,
-    private_key: Option<&str>,
+    source: &Source<'_>,
     versions: (Version, Option<Version>),
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Arc<Certificate>> {
     let before = mistakes.len();
+    let certificate = source.certificate;
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_slice_iter(certificate.certificate.as_bytes())
             .collect::<Result<_, _>>()
@@ -81,11 +101,12 @@ fn read(
     if chain.is_empty() {
         mistakes.push(Mistake::value("certificate", "has no certificate in PEM"));
     }
+    let private_key = source.private_key;
     let private_key = private_key.map(|pem| PrivateKeyDer::from_pem_slice(pem.as_bytes()));
     if let Some(Err(_)) = private_key {
         mistakes.push(Mistake::value("private_key", "has no private key in PEM"));
     }
-    let hosts = hosts(certificate, chain.first(), mistakes);
+    let hosts = hosts(source, chain.first(), mistakes);
     let (Some(Ok(private_key)), true) = (private_key, mistakes.len() == before) else {
         return None;
     };
@@ -111,10 +132,11 @@ fn read(
 
 /// Those given, or the certificate's own.
 fn hosts(
-    certificate: &v1::Certificate,
+    source: &Source<'_>,
     leaf: Option<&CertificateDer<'_>>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Box<str>> {
+    let certificate = source.certificate;
     let mut hosts = Vec::new();
     for (place, text) in certificate.hosts.iter().enumerate() {
         match field::host(text) {
@@ -131,7 +153,7 @@ fn hosts(
                 .valid_dns_names()
                 .filter_map(|name| field::host(name).ok());
             hosts.extend(names.map(|host| written(&host)));
-            if hosts.is_empty() {
+            if hosts.is_empty() && !source.nameless {
                 let reason = "the certificate names no host; list the ones it is for";
                 mistakes.push(Mistake::new("hosts", "required", reason));
             }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use gatewright_proto::{
     Key, Kind, Resource,
-    v1::{self, Criticality},
+    v1::{self, Criticality, Protocol},
 };
 
 use super::{
@@ -142,6 +142,7 @@ impl Compiler<'_> {
         let split = split::split(route, needs.services, &mut self.patterns, mistakes);
         let strangler = strangler::strangler(route, needs.services, &mut self.patterns, mistakes);
         let mirrors = mirror::mirrors(route, needs.services, mistakes);
+        check_grpc_web(route, needs.services, mistakes);
         let good = mistakes.is_empty() && !self.is_bad(key);
         let action = action
             .filter(|action| good || matches!(action, Action::Closed(_)))
@@ -158,6 +159,7 @@ impl Compiler<'_> {
             strip_prefix: route.strip_prefix.unwrap_or(false),
             rewrite,
             preserve_host: route.preserve_host.unwrap_or(false),
+            grpc_web: route.grpc_web.unwrap_or(false),
             upgrades,
             request_timeout_ms: route.request_timeout_ms,
             max_request_body_bytes: route.max_request_body_bytes,
@@ -193,6 +195,30 @@ fn chain(route: &str, service: &str, action: &Action, plugins: &Plugins) -> Chai
         Scope::Route(route.into()),
     ];
     plugins.chain_of(&scopes, &scopes)
+}
+
+/// What gRPC-Web is translated to is gRPC, which is spoken over HTTP/2.
+fn check_grpc_web(route: &v1::Route, services: &Services, mistakes: &mut Vec<Mistake>) {
+    if !route.grpc_web.unwrap_or(false) {
+        return;
+    }
+    let split = route.split.iter().flat_map(|it| &it.backends);
+    let legacy = route.strangler.iter().map(|it| &it.legacy);
+    let names = split.map(|it| &it.service).chain([&route.service]);
+    let names = names.chain(legacy);
+    let names: Vec<&String> = names.filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        let reason = "is for routes that have a `service` or `split`";
+        mistakes.push(Mistake::value("grpc_web", reason));
+    }
+    for name in names {
+        if let Some(State::Ready(service)) = services.by_name.get(name)
+            && service.protocol == Protocol::Http1
+        {
+            let reason = format!("needs `protocol: http2` of service `{name}`");
+            mistakes.push(Mistake::value("grpc_web", reason));
+        }
+    }
 }
 
 fn criticality(route: &v1::Route, mistakes: &mut Vec<Mistake>) -> Criticality {

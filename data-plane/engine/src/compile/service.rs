@@ -7,14 +7,12 @@ use gatewright_proto::{
     v1::{self, Protocol},
 };
 use http::Uri;
-use rustls::RootCertStore;
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{
     Compiler, Mistake, dns, fallback, field, guard, health, retry,
     upstream::{Upstreams, WEIGHT},
 };
-use crate::{Service, Target, Tls, Upstream, path::normalize};
+use crate::{Service, Target, Upstream, path::normalize};
 
 const CONNECT_TIMEOUT_MS: u32 = 5_000;
 const REQUEST_TIMEOUT_MS: u32 = 15_000;
@@ -85,7 +83,9 @@ impl Compiler<'_> {
             mistakes.push(Mistake::value("protocol", reason));
         }
         let url = destination(service, &mut mistakes);
-        check_tls(service.tls.as_ref(), url.as_ref(), &mut mistakes);
+        let secure = url.as_ref().map_or(service.tls.is_some(), |url| url.secure);
+        let tls = self.upstream_tls(service.tls.as_ref(), secure, &mut mistakes);
+        let per_target = connections_per_target(service, &mut mistakes);
         guard::check(service, &mut mistakes);
         let fallback = service.fallback.as_ref();
         let fallback = fallback.and_then(|it| fallback::fallback(it, &key.name, &mut mistakes));
@@ -99,7 +99,6 @@ impl Compiler<'_> {
         if self.is_bad(key) {
             return None;
         }
-        let secure = url.as_ref().map_or(service.tls.is_some(), |url| url.secure);
         let (upstream, base_path) = match url {
             Some(url) => (of_url(&key.name, &url), url.base_path),
             None => {
@@ -113,7 +112,8 @@ impl Compiler<'_> {
             upstream,
             base_path,
             protocol: protocol.unwrap_or_default(),
-            tls: secure.then(|| Arc::new(tls(service.tls.as_ref()))),
+            tls: tls?,
+            connections_per_target: per_target,
             connect_timeout_ms: connect.unwrap_or(CONNECT_TIMEOUT_MS),
             request_timeout_ms: service.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS),
             idle_timeout_ms: service.idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS),
@@ -125,6 +125,20 @@ impl Compiler<'_> {
             deadline,
         })
     }
+}
+
+/// How many HTTP/2 connections requests are spread over.
+fn connections_per_target(service: &v1::Service, mistakes: &mut Vec<Mistake>) -> u32 {
+    let Some(connections) = service.connections_per_target else {
+        return 1;
+    };
+    let at = "connections_per_target";
+    field::within(at, Some(connections), 1..=64, mistakes);
+    if service.protocol == i32::from(Protocol::Http1) {
+        let reason = "is for `protocol: http2`; over HTTP/1.1 there are as many as it takes";
+        mistakes.push(Mistake::value(at, reason));
+    }
+    connections
 }
 
 /// Checks that there is exactly one of `url` and `upstream`, and reads the URL.
@@ -219,43 +233,4 @@ fn of_url(service: &str, url: &Url) -> Arc<Upstream> {
             srv: false,
         }],
     })
-}
-
-fn check_tls(tls: Option<&v1::UpstreamTls>, url: Option<&Url>, mistakes: &mut Vec<Mistake>) {
-    let Some(tls) = tls else { return };
-    if url.is_some_and(|url| !url.secure) {
-        mistakes.push(Mistake::value("tls", "the URL is `http`; write `https`"));
-    }
-    if !tls.server_name.is_empty() && !field::is_host(&tls.server_name) {
-        let reason = format!("`{}` is not a host name", tls.server_name);
-        mistakes.push(Mistake::value("tls.server_name", reason));
-    }
-    if !tls.ca_certificates.is_empty()
-        && let Err(reason) = authorities(&tls.ca_certificates)
-    {
-        mistakes.push(Mistake::value("tls.ca_certificates", reason));
-    }
-}
-
-/// Checks that a text is PEM of certificates, all of which can be trusted as authorities.
-fn authorities(text: &str) -> Result<(), String> {
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
-        let certificate = certificate.map_err(|_| "has a certificate with broken PEM")?;
-        let added = store.add(certificate);
-        added.map_err(|error| format!("has a certificate that is not one: {error}"))?;
-    }
-    if store.is_empty() {
-        return Err("has no certificate in PEM".to_owned());
-    }
-    Ok(())
-}
-
-fn tls(tls: Option<&v1::UpstreamTls>) -> Tls {
-    let text = |field: &str| (!field.is_empty()).then(|| field.into());
-    Tls {
-        verify: tls.and_then(|tls| tls.verify).unwrap_or(true),
-        server_name: tls.and_then(|tls| text(&tls.server_name)),
-        ca_certificates: tls.and_then(|tls| text(&tls.ca_certificates)),
-    }
 }

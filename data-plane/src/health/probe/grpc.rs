@@ -40,7 +40,7 @@ pub(super) async fn ask(
     (origin, address, check): (&Origin, &Address, &Check),
 ) -> Answer {
     let host = host.cloned();
-    let host = host.unwrap_or_else(|| address.authority(origin.tls.is_some()));
+    let host = host.unwrap_or_else(|| address.authority(origin.is_secure()));
     let received = prober.send(origin, || Outgoing {
         request: request(service, host.clone()),
         upgrade: None,

@@ -49,7 +49,7 @@ fn outgoing(probe: &HttpProbe, (origin, address, check): (&Origin, &Address, &Ch
     headers.insert(header::USER_AGENT, AGENT);
     headers.extend(probe.headers.clone());
     let host = probe.host.clone();
-    let host = host.unwrap_or_else(|| address.authority(origin.tls.is_some()));
+    let host = host.unwrap_or_else(|| address.authority(origin.is_secure()));
     headers.insert(header::HOST, host);
     Outgoing {
         request,

@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::connection::Upstream;
 use crate::{
-    connect::Origin,
+    connect::{Identities, Origin, Retire},
     guard::gate::{Evict, Gate},
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Shelf(Mutex<Lists>);
 #[derive(Debug, Default)]
 struct Lists {
     idle: HashMap<Origin, Idle>,
+    /// Whose connections are kept; none is everybody's.
+    current: Option<Arc<Identities>>,
     swept: Option<Instant>,
 }
 
@@ -53,7 +55,15 @@ impl Shelf {
         upstream.rest();
         let (mut lists, now) = (self.lists(), Instant::now());
         lists.sweep(now);
-        let gate = origin.gate.clone();
+        let gate = origin.link.gate.clone();
+        if lists.current.as_ref().is_some_and(|it| !it.keep(&origin)) {
+            drop(lists);
+            drop(upstream);
+            if let Some(gate) = gate {
+                gate.freed();
+            }
+            return;
+        }
         let list = lists.idle.entry(origin).or_default();
         if list.len() < MAX_IDLE {
             list.push((now, upstream));
@@ -73,12 +83,24 @@ impl Evict for Shelf {
     fn evict(&self, gate: &Gate, address: Option<SocketAddr>) -> bool {
         let mut lists = self.lists();
         let is_meant = |origin: &Origin| {
-            origin.gate.as_ref() == Some(gate) && address.is_none_or(|it| origin.address == it)
+            origin.link.gate.as_ref() == Some(gate) && address.is_none_or(|it| origin.address == it)
         };
         let mut meant = lists.idle.iter_mut().filter(|(origin, _)| is_meant(origin));
         let found = meant.find_map(|(_, list)| list.pop());
         drop(lists);
         found.is_some()
+    }
+}
+
+impl Retire for Shelf {
+    fn retire(&self, current: &Arc<Identities>) {
+        let mut lists = self.lists();
+        lists.current = Some(Arc::clone(current));
+        let retired = lists.idle.extract_if(|origin, _| !current.keep(origin));
+        let retired: Vec<_> = retired.collect();
+        drop(lists);
+        // What a target hears of it need not be waited for with the lock held.
+        drop(retired);
     }
 }
 

@@ -18,7 +18,11 @@ use tokio::{
 };
 
 use super::super::client::{Outgoing, Pool};
-use crate::{body::Body, connect::Origin, exchange::Interim};
+use crate::{
+    body::Body,
+    connect::{Link, Origin},
+    exchange::Interim,
+};
 
 /// Where the target is, and how often somebody connected to it.
 pub(super) struct Target {
@@ -48,9 +52,8 @@ impl Target {
         Self {
             origin: Origin {
                 address,
-                tls: None,
-                protocol: v1::Protocol::Http1,
-                gate: None,
+                name: None,
+                link: Arc::new(Link::new(None, v1::Protocol::Http1)),
             },
             accepted,
             pool: Pool::default(),

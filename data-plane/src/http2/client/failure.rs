@@ -1,8 +1,10 @@
 //! What an error of a stream says about its request.
 
+use std::io;
+
 use h2::Reason;
 
-use crate::connect::SendError;
+use crate::connect::{SendError, refused_by_target};
 
 /// Why a response did not come.
 pub(super) fn of_response(error: &h2::Error) -> SendError {
@@ -10,6 +12,9 @@ pub(super) fn of_response(error: &h2::Error) -> SendError {
     // GOAWAY has been processed. (`h2` tells only the streams beyond it.)
     if error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM)) {
         return SendError::Refused;
+    }
+    if let Some(error) = error.get_io().filter(|it| refused_by_target(it)) {
+        return SendError::Connect(io::Error::new(error.kind(), error.to_string()));
     }
     if error.is_library() {
         return SendError::Malformed("a violation of HTTP/2");

@@ -51,7 +51,7 @@ fn authority(origin: &Origin, headers: &HeaderMap) -> Authority {
 
 fn uri(origin: &Origin, target: &Uri, authority: Authority) -> Uri {
     let mut parts = Parts::default();
-    parts.scheme = Some(if origin.tls.is_some() {
+    parts.scheme = Some(if origin.is_secure() {
         Scheme::HTTPS
     } else {
         Scheme::HTTP

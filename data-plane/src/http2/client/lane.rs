@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connection::{Place, Shared};
 use crate::connect::{Origin, SendError};
 
-/// Most connections to an origin, a worker. Beyond their streams, requests wait for one.
+/// Most connections to an origin, a worker, where no more are wanted. Beyond their streams, requests wait for one.
 const MAX_CONNECTIONS: usize = 4;
 
 /// Connections to one origin, in the order they were opened.
@@ -33,19 +33,29 @@ impl Lane {
     ) -> Result<Place, SendError> {
         let deadline = Instant::now() + patience;
         let late = |_| SendError::ConnectTimeout(patience);
+        let wanted = origin.link.connections;
         loop {
-            if let Some(place) = self.room() {
+            if let Some(place) = self.room(wanted) {
                 return Ok(place);
             }
             let Ok(_opening) = self.opening.try_lock() else {
+                // Another one is on its way; until it is there, those that are serve.
+                if let Some(place) = self.room(1) {
+                    return Ok(place);
+                }
                 let waited = timeout_at(deadline, self.opening.lock()).await;
                 drop(waited.map_err(late)?);
                 continue;
             };
-            if let Some(place) = self.crowded() {
+            if let Some(place) = self.crowded(wanted) {
                 return Ok(place);
             }
-            let opened = Shared::open(origin, deadline, patience, Arc::downgrade(self)).await?;
+            let opened = Shared::open(origin, deadline, patience, Arc::downgrade(self)).await;
+            let opened = match opened {
+                Ok(opened) => opened,
+                // One more would have been better, but there is room.
+                Err(error) => return self.room(1).ok_or(error),
+            };
             let place = opened.place(false);
             self.all().push(opened);
             return Ok(place);
@@ -62,19 +72,24 @@ impl Lane {
         drop(self.all());
     }
 
-    /// The first with room: the others may come to rest.
-    fn room(&self) -> Option<Place> {
-        self.all()
-            .iter()
-            .find(|connection| connection.has_room())
-            .map(|connection| connection.place(true))
+    /// Where one connection is wanted, the first with room: the others may come to rest. Where more are, the least
+    /// used with room; none where all are in use and there are too few.
+    fn room(&self, wanted: usize) -> Option<Place> {
+        let all = self.all();
+        let mut roomy = all.iter().filter(|connection| connection.has_room());
+        if wanted <= 1 {
+            return roomy.next().map(|connection| connection.place(true));
+        }
+        let least = roomy.min_by_key(|connection| connection.streams())?;
+        let enough = all.len() >= wanted || least.streams() == 0;
+        enough.then(|| least.place(true))
     }
 
     /// On the least used, where there are as many as there may be: its connection opens the stream when
     /// another ends.
-    fn crowded(&self) -> Option<Place> {
+    fn crowded(&self, wanted: usize) -> Option<Place> {
         let all = self.all();
-        if all.len() < MAX_CONNECTIONS {
+        if all.len() < wanted.max(MAX_CONNECTIONS) {
             return None;
         }
         let least = all.iter().min_by_key(|connection| connection.streams());

@@ -179,6 +179,7 @@ async fn a_connection_that_was_closed_is_replaced() {
     let (address, pool) = (target.address, Pool::default());
     let received = target.send(&pool, &mut get()).await.unwrap();
     text(received).await;
+    let origin = target.origin();
     drop(target);
     let bound = async {
         loop {
@@ -196,12 +197,7 @@ async fn a_connection_that_was_closed_is_replaced() {
             respond(sender, "again");
         }
     });
-    let origin = crate::connect::Origin {
-        address,
-        tls: None,
-        protocol: gatewright_proto::v1::Protocol::Http2,
-        gate: None,
-    };
+    let origin = crate::connect::Origin { address, ..origin };
     let again = async {
         loop {
             match pool.send(&origin, &mut get()).await {

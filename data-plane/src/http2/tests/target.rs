@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use super::{super::client::Pool, peer::PATIENCE};
 use crate::{
     body::Body,
-    connect::{Origin, SendError},
+    connect::{Link, Origin, SendError},
     exchange::Interim,
     http1::client::{Outgoing, Received},
 };
@@ -69,12 +69,11 @@ impl Target {
         self.connections.load(Ordering::SeqCst)
     }
 
-    pub(super) const fn origin(&self) -> Origin {
+    pub(super) fn origin(&self) -> Origin {
         Origin {
             address: self.address,
-            tls: None,
-            protocol: Protocol::Http2,
-            gate: None,
+            name: None,
+            link: Arc::new(Link::new(None, Protocol::Http2)),
         }
     }
 

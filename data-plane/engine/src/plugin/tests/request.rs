@@ -266,6 +266,7 @@ fn route(plugins: Vec<Arc<Instance>>) -> Route {
         strip_prefix: false,
         rewrite: None,
         preserve_host: false,
+        grpc_web: false,
         upgrades: Vec::new(),
         request_timeout_ms: None,
         max_request_body_bytes: None,
