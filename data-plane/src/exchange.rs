@@ -6,7 +6,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use gatewright_engine::{Certificate, Rejection};
@@ -96,7 +99,8 @@ impl Protocol {
     }
 }
 
-/// A request as a codec has read it.
+/// A request as a codec has read it. Boxed from the codec to the upstream: it is large, and on its way it
+/// passes through many hands.
 ///
 /// The URI has a path and query; scheme and authority where the client sent them (absolute form,
 /// pseudo-header fields). The codec has checked that there is exactly one valid Host (RFC 9112
@@ -117,7 +121,7 @@ pub struct Incoming {
 #[derive(Debug)]
 pub struct Answer {
     /// Head and body. Hop-by-hop fields are removed; framing fields are the codec's to write.
-    pub response: Response<Body>,
+    pub response: Box<Response<Body>>,
     /// After the head (101 on HTTP/1.1, 200 on HTTP/2), bytes flow both ways between client and this.
     pub tunnel: Option<Box<dyn Tunnel>>,
     /// Whether the connection must be closed after it.
@@ -176,7 +180,11 @@ impl Interim {
 /// 1xx answers of one exchange that wait for their codec. Empty, it costs nothing but its place: a
 /// channel for each of many streams would not.
 #[derive(Debug, Default)]
-pub struct InterimQueue(Mutex<Waiting>);
+pub struct InterimQueue {
+    /// Whether any has come; most exchanges have none, and look no further.
+    used: AtomicBool,
+    waiting: Mutex<Waiting>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -188,7 +196,8 @@ struct Waiting {
 impl InterimQueue {
     /// Adds one, unless there are too many.
     pub(crate) fn push(&self, status: StatusCode, headers: HeaderMap) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
+        self.used.store(true, Ordering::Relaxed);
         if status == StatusCode::CONTINUE && std::mem::replace(&mut waiting.continued, true) {
             return;
         }
@@ -199,8 +208,32 @@ impl InterimQueue {
 
     /// Takes all.
     pub(crate) fn take(&self) -> Vec<(StatusCode, HeaderMap)> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut waiting.answers)
+        if !self.used.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.waiting().answers)
+    }
+
+    /// Takes the first.
+    pub(crate) fn pop(&self) -> Option<(StatusCode, HeaderMap)> {
+        if !self.used.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut waiting = self.waiting();
+        let any = !waiting.answers.is_empty();
+        any.then(|| waiting.answers.remove(0))
+    }
+
+    /// Begins another exchange: what is left of the one before is not for it.
+    pub(crate) fn begin(&self) {
+        if self.used.load(Ordering::Relaxed) {
+            *self.waiting() = Waiting::default();
+            self.used.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,7 +246,7 @@ pub trait Exchange: Send + Sync + 'static {
     fn serve(
         &self,
         connection: &Arc<Connection>,
-        incoming: Incoming,
+        incoming: Box<Incoming>,
     ) -> impl Future<Output = Answer> + Send;
 
     /// Answers what could not be read as a request. The connection is closed after it.
@@ -228,7 +261,7 @@ impl Exchange for Proxy {
     fn serve(
         &self,
         connection: &Arc<Connection>,
-        incoming: Incoming,
+        incoming: Box<Incoming>,
     ) -> impl Future<Output = Answer> + Send {
         Self::serve(self, connection, incoming)
     }

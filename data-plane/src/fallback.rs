@@ -64,7 +64,7 @@ pub(crate) fn answer(
     let body = answer
         .body
         .render(|variable| value(variable, cause, (context, service)));
-    let mut response = Response::new(Body::Full(body));
+    let mut response = Box::new(Response::new(Body::Full(body)));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers.clone();
     note("static", service, &mut response, record);

@@ -41,15 +41,19 @@ pub(crate) async fn meet(mut fault: Box<Injection>, record: &mut Record) -> Met 
     if let Some(facts) = record.facts() {
         facts.code = Some(Code::FaultInjected);
     }
-    Met::Abort((response.map(Body::Full), None))
+    Met::Abort((Box::new(response.map(Body::Full)), None))
 }
 
 /// Slows the answer's body, where the fault says so.
-pub(crate) fn slow(fault: Box<Injection>, response: Response<Body>) -> Response<Body> {
-    match fault.pace {
-        Some(kib_per_second) => response.map(|body| Paced::wrap(body, kib_per_second, Some(fault))),
-        None => response,
+pub(crate) fn slow(
+    fault: Box<Injection>,
+    mut response: Box<Response<Body>>,
+) -> Box<Response<Body>> {
+    if let Some(kib_per_second) = fault.pace {
+        let body = std::mem::take(response.body_mut());
+        *response.body_mut() = Paced::wrap(body, kib_per_second, Some(fault));
     }
+    response
 }
 
 /// A body that comes at a pace.

@@ -102,7 +102,10 @@ impl Forwarder {
             .is_some()
             .then_some(plan::idle(context, service));
         let affinity = affinity(context, &live.upstream);
-        let (mut outgoing, handshake, rest) = outgoing(context, forward)?;
+        // While a body is on its way, that time has not begun.
+        let given_up_after = plan.left(since).filter(|_| plan.body.is_none());
+        let times = (since, given_up_after);
+        let (mut outgoing, handshake, rest) = outgoing(context, forward, times)?;
         let mut running = Running::new();
         let received = {
             let call = Call::new(context, (service, live), (&plan, affinity));
@@ -140,11 +143,7 @@ impl Forwarder {
         let (mut response, tunnel) = answered(received, &handshake, service.protocol)?;
         // A tunnel has left the time of a request behind.
         if tunnel.is_none() && matches!(response.body(), Body::Stream(_)) {
-            let mut limit = plan;
-            if is_event_stream(response.headers()) {
-                limit.time = None;
-            }
-            response = response.map(|body| Timed::wrap(body, limit));
+            bound(&mut response, plan);
         }
         Ok((response, tunnel))
     }
@@ -263,16 +262,31 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     essence.trim_end().eq_ignore_ascii_case("text/event-stream")
 }
 
+/// Gives the body of a response what is left of the time of its request. A stream of events has no end to wait for.
+fn bound(response: &mut Response<Body>, mut limit: Limit) {
+    if is_event_stream(response.headers()) {
+        limit.time = None;
+    }
+    let body = std::mem::take(response.body_mut());
+    *response.body_mut() = Timed::wrap(body, limit);
+}
+
 /// The response for the client.
 fn answered(
     received: Received,
     handshake: &Handshake,
     spoken: Spoken,
 ) -> Result<Outcome, Rejection> {
-    let (mut parts, body) = received.response.into_parts();
-    handshake.finish(&mut parts, received.tunnel.is_some())?;
-    let headers = &mut parts.headers;
-    let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+    let mut response = received.response;
+    if *handshake == Handshake::None && received.tunnel.is_none() {
+        handshake.refused(response.status())?;
+    } else {
+        let (mut parts, body) = std::mem::take(&mut *response).into_parts();
+        handshake.finish(&mut parts, received.tunnel.is_some())?;
+        *response = Response::from_parts(parts, body);
+    }
+    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
     let upgrade = headers.get(header::UPGRADE).filter(|_| switched).cloned();
     strip_response(headers);
     if let Some(upgrade) = upgrade {
@@ -286,5 +300,5 @@ fn answered(
             Spoken::Http2 => Version::HTTP_2,
         },
     );
-    Ok((Response::from_parts(parts, body), received.tunnel))
+    Ok((response, received.tunnel))
 }

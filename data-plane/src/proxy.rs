@@ -108,11 +108,11 @@ struct Asked {
 }
 
 /// A response, and the tunnel where the client switches protocols.
-pub(crate) type Outcome = (Response<Body>, Option<Box<dyn Tunnel>>);
+pub(crate) type Outcome = (Box<Response<Body>>, Option<Box<dyn Tunnel>>);
 
 impl Proxy {
     /// Answers a request.
-    pub async fn serve(&self, connection: &Arc<Connection>, incoming: Incoming) -> Answer {
+    pub async fn serve(&self, connection: &Arc<Connection>, incoming: Box<Incoming>) -> Answer {
         let mut record = Record::begin(&self.telemetry);
         let published = self.published.load_full();
         let headers = incoming.request.headers();
@@ -166,7 +166,7 @@ impl Proxy {
     async fn exchange(
         &self,
         published: &Published,
-        (mut head, body): (Head<'_>, Body),
+        mut head: Head<'_>,
         record: &mut Record,
         asked: &Asked,
     ) -> Result<Outcome, Rejection> {
@@ -176,21 +176,20 @@ impl Proxy {
         }
         record.reach(Stage::Match);
         let snapshot = &published.snapshot;
-        let found = match snapshot.find(&head.query(head.payload(&body))) {
+        let found = match snapshot.find(&head.query(head.payload())) {
             // Boxed, so that requests to other routes make no room for it.
             Err(Miss::NeedsBody(bounds)) => {
-                Box::pin(payload::find(snapshot, &mut head, body, bounds)).await
+                Box::pin(payload::find(snapshot, &mut head, bounds)).await?
             }
-            found => found.map(|found| (found, body)).map_err(missed),
+            found => found.map_err(missed)?,
         };
-        let (found, body) = found?;
-        let (route, matched) = (Arc::clone(found.route), Matching::of(&found));
+        let (route, matched) = (Arc::clone(found.route), Matching::of(found));
         let (route, mut cookie) = choose::chosen(route, &head, record);
         choose::note_route(published, &route, record);
         if let Some(rejection) = self.overload.refuses(route.criticality) {
             return Err(rejection);
         }
-        let body = self.bounded(&route, &head.headers, body, record)?;
+        self.bounded(&route, &mut head.incoming.request, record)?;
         let (mut context, rest) = head.into_context(snapshot, route);
         record.reach(Stage::Admit);
         let (mut ran, mut verdict) = plugin::admit(&mut context).await;
@@ -206,13 +205,12 @@ impl Proxy {
         record.note(|line| line.consumer = context.consumer.as_ref().map(|it| it.name.clone()));
         let outcome = match verdict {
             Some(Verdict::Reject(rejection)) => Err(rejection),
-            Some(Verdict::Respond(response)) => Ok((response.map(Body::Full), None)),
+            Some(Verdict::Respond(response)) => Ok((Box::new(response.map(Body::Full)), None)),
             None => {
                 let exchange = act::Exchange {
                     published,
                     rest,
                     matched,
-                    body,
                 };
                 self.act(&mut context, exchange, record).await
             }
@@ -233,33 +231,36 @@ fn respond(
     record: &mut Record,
     asked: &Asked,
 ) -> Outcome {
-    let (response, tunnel) = match outcome {
+    let (mut response, tunnel) = match outcome {
         Ok(outcome) => outcome,
         Err(rejection) => (reject(&rejection, record, asked), None),
     };
-    let (mut parts, body) = response.into_parts();
-    plugin::respond(ran, context, &mut parts);
-    (Response::from_parts(parts, body), tunnel)
+    if !ran.is_empty() {
+        let (mut parts, body) = std::mem::take(&mut *response).into_parts();
+        plugin::respond(ran, context, &mut parts);
+        *response = Response::from_parts(parts, body);
+    }
+    (response, tunnel)
 }
 
-fn reject(rejection: &Rejection, record: &mut Record, asked: &Asked) -> Response<Body> {
+fn reject(rejection: &Rejection, record: &mut Record, asked: &Asked) -> Box<Response<Body>> {
     if let Some(facts) = record.facts() {
         facts.code = Some(rejection.code);
     }
-    match asked.grpc {
+    Box::new(match asked.grpc {
         Some(form) => grpc::answer(form, rejection),
         None => rejection
             .into_response(asked.request_id.to_str().unwrap_or_default())
             .map(Body::Full),
-    }
+    })
 }
 
 fn defect() -> Rejection {
     Rejection::new(Code::Internal, "a defect of the gateway")
 }
 
-fn no_content() -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
+fn no_content() -> Box<Response<Body>> {
+    let mut response = Box::new(Response::new(Body::Empty));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
@@ -283,7 +284,7 @@ fn missed(miss: Miss) -> Rejection {
 }
 
 fn answer(
-    response: Response<Body>,
+    response: Box<Response<Body>>,
     tunnel: Option<Box<dyn Tunnel>>,
     mut record: Record,
     mut close: bool,

@@ -108,7 +108,7 @@ impl Handshake {
     }
 
     /// The upstream answers instead of switching: what would tell the client the contrary is an error.
-    fn refused(&self, status: StatusCode) -> Result<(), Rejection> {
+    pub(crate) fn refused(&self, status: StatusCode) -> Result<(), Rejection> {
         let misleading = match self {
             Self::Http2 | Self::ToHttp1(_) => status.is_success(),
             Self::None | Self::Http1 | Self::ToHttp2(_) => false,

@@ -39,8 +39,8 @@ mod tree;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
+use foldhash::fast::RandomState;
 use http::{HeaderMap, Method};
-use smallvec::SmallVec;
 
 pub(crate) use ambiguity::Ambiguous;
 pub use explain::Considered;
@@ -103,7 +103,7 @@ pub struct Matched<'s> {
     /// Bytes of the path that `prefix` matched; 0 for other forms.
     pub prefix_bytes: usize,
     /// Parameters of the template: name and byte range in the path.
-    pub parameters: SmallVec<[Parameter; 4]>,
+    pub parameters: Vec<Parameter>,
 }
 
 /// Why no route was found.
@@ -136,9 +136,9 @@ const MAX_HOST_BYTES: usize = 253;
 /// The index over all routes.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
-    exact: HashMap<Box<str>, HostIndex>,
+    exact: HashMap<Box<str>, HostIndex, RandomState>,
     /// By what follows `*.`.
-    wildcards: HashMap<Box<str>, HostIndex>,
+    wildcards: HashMap<Box<str>, HostIndex, RandomState>,
     any: HostIndex,
     /// Sets of regular expressions, for the next compilation.
     sets: Sets,

@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use foldhash::fast::RandomState;
 use gatewright_proto::{Version, v1};
 use http::{HeaderValue, StatusCode};
 
@@ -272,7 +273,7 @@ pub struct Consumers {
     /// By name.
     pub by_name: HashMap<Arc<str>, Arc<Consumer>>,
     /// By the SHA-256 of the key.
-    pub by_key: HashMap<[u8; 32], Arc<Credential>>,
+    pub by_key: HashMap<[u8; 32], Arc<Credential>, RandomState>,
 }
 
 /// A compiled consumer.

@@ -1,9 +1,9 @@
 //! A connection to a target, plain or in TLS.
 
 use std::{
-    io::{IoSlice, Result},
+    io::{ErrorKind, IoSlice, Result},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{
@@ -21,6 +21,26 @@ pub enum Io {
     Plain(TcpStream),
     /// TLS over TCP, its handshake done.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Io {
+    /// Whether an idle connection can be used: nothing has come, not even the end.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        let mut byte = [0];
+        match self {
+            Self::Plain(stream) => {
+                let read = stream.try_read(&mut byte);
+                read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+            }
+            Self::Tls(stream) => {
+                let mut context = Context::from_waker(Waker::noop());
+                let mut buffer = ReadBuf::new(&mut byte);
+                Pin::new(stream)
+                    .poll_read(&mut context, &mut buffer)
+                    .is_pending()
+            }
+        }
+    }
 }
 
 impl AsyncRead for Io {

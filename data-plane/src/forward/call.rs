@@ -120,6 +120,7 @@ impl<'a> Call<'a> {
         outgoing: &mut Outgoing,
         running: &mut Running<'a>,
     ) {
+        outgoing.began = now.into();
         let headers = outgoing.request.headers_mut();
         if !self.context.route.preserve_host {
             let host = address.authority(self.service.tls.is_some());

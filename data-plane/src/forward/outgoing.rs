@@ -1,6 +1,6 @@
 //! The request for the upstream, from what plugins have left of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gatewright_engine::{Code, Rejection, RequestContext, Service};
@@ -14,6 +14,7 @@ use crate::{body::Body, http1::client::Outgoing, proxy::Matching, websocket::Han
 pub(super) fn outgoing<'a>(
     context: &mut RequestContext,
     forward: Forward<'a>,
+    (began, given_up_after): (Instant, Option<Duration>),
 ) -> Result<(Outgoing, Handshake, &'a mut Body), Rejection> {
     let service = forward.service;
     let upgrade = forward.upgrade.as_deref();
@@ -34,6 +35,8 @@ pub(super) fn outgoing<'a>(
         interim: forward.interim,
         connect_timeout: milliseconds(service.connect_timeout_ms),
         idle_timeout: (idle > 0).then(|| milliseconds(idle)),
+        given_up_after,
+        began: began.into(),
     };
     Ok((outgoing, handshake, forward.body))
 }

@@ -211,5 +211,7 @@ fn copy(outgoing: &Outgoing, first: bool) -> Outgoing {
         },
         connect_timeout: outgoing.connect_timeout,
         idle_timeout: outgoing.idle_timeout,
+        given_up_after: None,
+        began: outgoing.began,
     }
 }

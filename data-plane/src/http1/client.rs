@@ -16,6 +16,7 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::{Body as _, Frame};
+use tokio::time::Instant;
 
 use super::{
     decoder::{Decoded, Decoder},
@@ -44,7 +45,7 @@ pub struct Pool {
 #[derive(Debug)]
 pub struct Received {
     /// Head and body; the connection goes back to the pool by itself when the body has ended.
-    pub response: Response<Body>,
+    pub response: Box<Response<Body>>,
     /// Where the target switched protocols (101, or 2xx to extended CONNECT).
     pub tunnel: Option<Box<dyn Tunnel>>,
 }
@@ -62,6 +63,10 @@ pub struct Outgoing {
     pub connect_timeout: Duration,
     /// Longest time without a byte, of the response and while sending; none is forever.
     pub idle_timeout: Option<Duration>,
+    /// When the caller gives up waiting for the response head by itself; none is never.
+    pub given_up_after: Option<Duration>,
+    /// When sending began. Reading a clock is not free, so one reading serves all who need no better one.
+    pub began: Instant,
 }
 
 impl Pool {
@@ -85,16 +90,24 @@ impl Pool {
         origin: &Origin,
         outgoing: &mut Outgoing,
     ) -> Result<Received, SendError> {
-        let (mut upstream, reused) = match self.shelf.take(origin) {
+        let (mut upstream, reused) = match self.shelf.take(origin, outgoing.began) {
             Some(idle) => (idle, true),
-            None => self.open(origin, outgoing.connect_timeout).await?,
+            None => {
+                let opened = self.open(origin, outgoing.connect_timeout).await?;
+                outgoing.began = Instant::now();
+                opened
+            }
         };
         let mut upload = begin(&mut upstream, outgoing);
         let bodiless = *outgoing.request.method() == Method::HEAD;
         let wait = Wait {
             bodiless,
             interim: &outgoing.interim,
-            idle_timeout: outgoing.idle_timeout,
+            // Where the caller's own clock runs out first, a second one would never be heard.
+            idle_timeout: outgoing
+                .idle_timeout
+                .filter(|idle| outgoing.given_up_after.is_none_or(|after| *idle < after)),
+            began: outgoing.began,
         };
         let head =
             exchange(&mut upstream, &mut upload, &wait)
@@ -117,18 +130,18 @@ impl Pool {
         &self,
         origin: &Origin,
         timeout: Duration,
-    ) -> Result<(Upstream, bool), SendError> {
+    ) -> Result<(Box<Upstream>, bool), SendError> {
         let Some(gate) = &origin.link.gate else {
             let io = connect::open(origin, timeout).await?;
-            return Ok((Upstream::new(io, None), false));
+            return Ok((Box::new(Upstream::new(io, None)), false));
         };
         gate.register(&self.shelf);
-        let idle = || self.shelf.take(origin);
+        let idle = || self.shelf.take(origin, Instant::now());
         match gate.place(origin.address, timeout, idle).await? {
             Placed::Idle(upstream) => Ok((upstream, true)),
             Placed::New(place) => {
                 let io = connect::open(origin, timeout).await?;
-                Ok((Upstream::new(io, Some(place)), false))
+                Ok((Box::new(Upstream::new(io, Some(place))), false))
             }
         }
     }
@@ -136,14 +149,14 @@ impl Pool {
     fn received(
         &self,
         head: Head,
-        mut upstream: Upstream,
+        mut upstream: Box<Upstream>,
         upload: Upload,
         (origin, outgoing): (&Origin, &Outgoing),
     ) -> Received {
         if head.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Received {
-                response: head.response.map(|()| Body::Empty),
-                tunnel: Some(Box::new(upstream)),
+                response: head.response,
+                tunnel: Some(upstream),
             };
         }
         let keep = head.keep && upload.is_done();
@@ -152,10 +165,12 @@ impl Pool {
         let first = match arrived(&mut decoder, &mut upstream) {
             Arrived::Whole(whole) => {
                 if keep && upstream.input.is_empty() {
-                    self.shelf.put(origin.clone(), upstream);
+                    self.shelf.put(origin, upstream, outgoing.began);
                 }
+                let mut response = head.response;
+                *response.body_mut() = whole;
                 return Received {
-                    response: head.response.map(|()| whole),
+                    response,
                     tunnel: None,
                 };
             }
@@ -175,8 +190,10 @@ impl Pool {
             home: (Arc::clone(&self.shelf), origin.clone()),
             idle_timeout: outgoing.idle_timeout,
         };
+        let mut response = head.response;
+        *response.body_mut() = Body::Stream(Box::pin(body));
         Received {
-            response: head.response.map(|()| Body::Stream(Box::pin(body))),
+            response,
             tunnel: None,
         }
     }
@@ -221,7 +238,8 @@ fn begin(upstream: &mut Upstream, outgoing: &mut Outgoing) -> Upload {
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     };
-    let waits = has_word(request.headers(), &header::EXPECT, "100-continue");
+    let waits = !matches!(framing, Framing::None | Framing::Length(0))
+        && has_word(request.headers(), &header::EXPECT, "100-continue");
     let line = (request.method(), request.uri());
     let front = upstream.outbox.front();
     front.clear();
@@ -240,6 +258,7 @@ struct Wait<'a> {
     bodiless: bool,
     interim: &'a Interim,
     idle_timeout: Option<Duration>,
+    began: Instant,
 }
 
 /// Sends and reads until there is a response head. Interim responses are passed on.
@@ -249,6 +268,9 @@ async fn exchange(
     wait: &Wait<'_>,
 ) -> Result<Head, SendError> {
     upstream.deadline.stop();
+    if let Some(patience) = wait.idle_timeout {
+        upstream.deadline.start_at(wait.began, patience);
+    }
     poll_fn(|context| {
         let mut progress = false;
         match upload.poll(upstream, context) {

@@ -6,7 +6,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -20,15 +20,21 @@ const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 pub(crate) struct Deadline {
     at: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Whom the runtime's timer wakes, while it has not fired.
+    registered: Option<Waker>,
 }
 
 impl Deadline {
     /// Starts counting, unless it does already.
     pub(crate) fn start(&mut self, after: Duration) {
         if self.at.is_none() {
-            let now = Instant::now();
-            self.at = Some(now.checked_add(after).unwrap_or_else(|| now + FOREVER));
+            self.start_at(Instant::now(), after);
         }
+    }
+
+    /// Counts from this moment: for those who have just looked at a clock.
+    pub(crate) fn start_at(&mut self, now: Instant, after: Duration) {
+        self.at = Some(now.checked_add(after).unwrap_or_else(|| now + FOREVER));
     }
 
     /// Stops counting: there was progress.
@@ -52,7 +58,13 @@ impl Deadline {
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
         if sleep.deadline() > at {
             sleep.as_mut().reset(at);
+            self.registered = None;
         }
+        let same = |waker: &Waker| waker.will_wake(context.waker());
+        if self.registered.as_ref().is_some_and(same) && !sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.registered = Some(context.waker().clone());
         while sleep.as_mut().poll(context).is_ready() {
             if Instant::now() >= at {
                 return Poll::Ready(());

@@ -47,12 +47,16 @@ pub(super) fn request(
     if let Some(host) = headers.get(header::HOST) {
         field(out, header::HOST.as_str(), host.as_bytes());
     }
-    fields(out, headers, true, |name| *name == header::HOST);
+    let mut trailers = false;
+    fields(out, headers, true, |name| {
+        trailers |= *name == header::TE;
+        *name == header::HOST
+    });
     if let Some(protocol) = upgrade {
         field(out, "connection", b"upgrade");
         field(out, "upgrade", protocol.as_bytes());
     }
-    if headers.contains_key(header::TE) {
+    if trailers {
         // RFC 9110, 10.1.4: it is for this connection, and must be said to be.
         field(out, "connection", b"te");
     }
@@ -124,7 +128,12 @@ fn status_line(out: &mut Vec<u8>, status: StatusCode) {
 }
 
 /// Writes a map; with `strip`, without what framing and connection are said with.
-fn fields(out: &mut Vec<u8>, headers: &HeaderMap, strip: bool, skip: impl Fn(&HeaderName) -> bool) {
+fn fields(
+    out: &mut Vec<u8>,
+    headers: &HeaderMap,
+    strip: bool,
+    mut skip: impl FnMut(&HeaderName) -> bool,
+) {
     for (name, value) in headers {
         let hop = *name == header::CONTENT_LENGTH
             || *name == header::TRANSFER_ENCODING

@@ -1,7 +1,39 @@
 //! Header fields out of a head, without copying their values.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Which fields that codecs act on a message has: most have few of them, and those that it lacks need not
+/// be looked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Present {
+    framing: bool,
+    connection: bool,
+    expect: bool,
+}
+
+impl Present {
+    fn note(&mut self, name: &HeaderName) {
+        self.framing |= *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING;
+        self.connection |= *name == header::CONNECTION;
+        self.expect |= *name == header::EXPECT;
+    }
+
+    /// `Content-Length` or `Transfer-Encoding`.
+    pub(super) const fn has_framing(self) -> bool {
+        self.framing
+    }
+
+    /// `Connection`.
+    pub(super) const fn has_connection(self) -> bool {
+        self.connection
+    }
+
+    /// `Expect`.
+    pub(super) const fn has_expect(self) -> bool {
+        self.expect
+    }
+}
 
 /// Reads parsed fields into a map; values share the head's memory.
 ///
@@ -10,16 +42,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub(super) fn map(
     head: &Bytes,
     fields: &[httparse::Header<'_>],
-) -> Result<HeaderMap, &'static str> {
+) -> Result<(HeaderMap, Present), &'static str> {
+    let mut present = Present::default();
     let mut map = HeaderMap::with_capacity(fields.len() + 8);
     for field in fields {
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "an invalid header name")?;
         let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value))
             .map_err(|_| "an invalid header value")?;
+        present.note(&name);
         map.append(name, value);
     }
-    Ok(map)
+    Ok((map, present))
 }
 
 /// Whether a list field has this word, without regard to case.

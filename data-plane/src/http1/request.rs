@@ -1,5 +1,7 @@
 //! The head of a request, read strictly (RFC 9112, 2 to 6 and 11).
 
+use std::mem::MaybeUninit;
+
 use bytes::{Bytes, BytesMut};
 use gatewright_engine::{Code, Rejection};
 use http::{HeaderMap, Method, Request, Uri, Version, header};
@@ -10,7 +12,11 @@ use super::{
     framing,
     scan::{Scan, Section},
 };
-use crate::proxy::Limits;
+use crate::{
+    body::Body,
+    exchange::{Incoming, Interim},
+    proxy::Limits,
+};
 
 /// Fields that are parsed without an allocation.
 const FIELDS: usize = 64;
@@ -21,16 +27,14 @@ const MAX_EMPTY_LINES: u8 = 2;
 /// A request's head.
 #[derive(Debug)]
 pub(super) struct Head {
-    /// Method, target in origin form, fields.
-    pub(super) request: Request<()>,
+    /// Method, target in origin form, fields, the protocol to switch to. The body is still to be put in.
+    pub(super) incoming: Box<Incoming>,
     /// How the body is framed.
     pub(super) decoder: Decoder,
     /// Whether the client wants the connection kept.
     pub(super) keep: bool,
     /// Whether the client waits for `100 Continue`.
     pub(super) expects: bool,
-    /// The protocol it wants to switch to.
-    pub(super) upgrade: Option<Box<str>>,
 }
 
 /// Reads a head from the front of the buffer; none while it is incomplete.
@@ -59,9 +63,9 @@ pub(super) fn parse(
 }
 
 fn read(head: &Bytes, limits: &Limits) -> Result<Head, Rejection> {
-    let mut few = [httparse::EMPTY_HEADER; FIELDS];
-    let mut parsed = httparse::Request::new(&mut few);
-    match parsed.parse(head) {
+    let mut few = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(head, &mut few) {
         Ok(httparse::Status::Complete(_)) => return build(head, &parsed, limits),
         Ok(httparse::Status::Partial) => return Err(bad("malformed head")),
         Err(httparse::Error::TooManyHeaders) => {}
@@ -95,32 +99,39 @@ fn build(
         Version::HTTP_10
     };
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| bad("malformed method"))?;
-    let headers = fields::map(head, parsed.headers).map_err(bad)?;
+    let (headers, present) = fields::map(head, parsed.headers).map_err(bad)?;
     check_host(&headers, version)?;
     let uri = self::target(head, target, &method, &headers)?;
-    let decoder = framing::of_request(&headers, version)?;
-    let closes = has_word(&headers, &header::CONNECTION, "close");
-    let keep = match version {
-        Version::HTTP_11 => !closes,
-        _ => !closes && has_word(&headers, &header::CONNECTION, "keep-alive"),
+    let decoder = match present.has_framing() {
+        true => framing::of_request(&headers, version)?,
+        false => Decoder::End,
     };
-    let expects = expects(&headers, version)?;
+    let says = |word| present.has_connection() && has_word(&headers, &header::CONNECTION, word);
+    let keep = match version {
+        Version::HTTP_11 => !says("close"),
+        _ => !says("close") && says("keep-alive"),
+    };
+    let expects = present.has_expect() && expects(&headers, version)?;
     // With a body in between, nobody knows where the new protocol begins.
-    let upgrade = match decoder.is_end() {
+    let upgrade = match decoder.is_end() && present.has_connection() {
         true => upgrade(&headers, version),
         false => None,
     };
-    let mut request = Request::new(());
+    let mut request = Request::new(Body::Empty);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.version_mut() = version;
     *request.headers_mut() = headers;
-    Ok(Head {
+    let incoming = Incoming {
         request,
+        upgrade,
+        interim: Interim::none(),
+    };
+    Ok(Head {
+        incoming: Box::new(incoming),
         decoder,
         keep,
         expects,
-        upgrade,
     })
 }
 

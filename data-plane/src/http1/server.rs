@@ -21,10 +21,7 @@ use std::{
 
 use gatewright_engine::{Code, Rejection};
 use http::{HeaderMap, Method, StatusCode, Version};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::mpsc,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
@@ -35,7 +32,7 @@ use super::{
 };
 use crate::{
     body::Body,
-    exchange::{Answer, Connection, Exchange, Incoming, Interim},
+    exchange::{Answer, Connection, Exchange, Interim, InterimQueue},
     proxy::{HalfClose, Limits},
 };
 use body::RequestBody;
@@ -57,7 +54,6 @@ pub async fn serve<Io, E>(
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     E: Exchange,
 {
-    let (sender, interim) = mpsc::channel(Interim::MAX);
     // Its own, as a token has a lock, which all connections of all workers would take at every request.
     let drain = drain.child_token();
     let mut server = Server {
@@ -67,8 +63,9 @@ pub async fn serve<Io, E>(
         cancelled: Box::pin(drain.clone().cancelled_owned()),
         drain,
         outbox: Outbox::default(),
-        sender: Interim::new(sender),
-        interim,
+        interim: Arc::default(),
+        has_body: false,
+        waits_for_drain: false,
     };
     while server.next().await.is_continue() {}
 }
@@ -80,8 +77,11 @@ struct Server<Io, E> {
     drain: CancellationToken,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     outbox: Outbox,
-    sender: Interim,
-    interim: mpsc::Receiver<(StatusCode, HeaderMap)>,
+    interim: Arc<InterimQueue>,
+    /// Whether the request in flight has a body; without one, none is left to be read.
+    has_body: bool,
+    /// Whether this task will be woken when draining begins.
+    waits_for_drain: bool,
 }
 
 /// What the answer depends on of the request.
@@ -123,8 +123,8 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             }
         };
         let asked = Asked {
-            head: *head.request.method() == Method::HEAD,
-            version: head.request.version(),
+            head: *head.incoming.request.method() == Method::HEAD,
+            version: head.incoming.request.version(),
             keep: head.keep,
             refused: false,
         };
@@ -138,10 +138,14 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
     async fn head(&mut self) -> Result<Head, NoHead> {
         let (limits, mut scan) = (self.exchange.limits(), Scan::default());
         let (mut patience, mut leaving) = (limits.idle_timeout, false);
-        let (state, cancelled) = (&self.state, &mut self.cancelled);
-        lock(state).rest();
+        let (state, drain) = (&self.state, &self.drain);
+        let (cancelled, registered) = (&mut self.cancelled, &mut self.waits_for_drain);
+        let mut rested = false;
         poll_fn(|context| {
             let state = &mut *lock(state);
+            if !std::mem::replace(&mut rested, true) {
+                state.rest();
+            }
             loop {
                 match parse(&mut state.input, &mut scan, limits) {
                     Ok(Some(head)) => {
@@ -167,7 +171,12 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
                         return late.map(|()| Err(late_head()));
                     }
                     Poll::Pending => {
-                        if !leaving && cancelled.as_mut().poll(context).is_ready() {
+                        // Once registered, this task is woken when draining begins; to look is cheaper.
+                        let mut drained = || match std::mem::replace(registered, true) {
+                            true => drain.is_cancelled(),
+                            false => cancelled.as_mut().poll(context).is_ready(),
+                        };
+                        if !leaving && drained() {
                             leaving = true;
                             patience = patience.min(LAST_REQUEST_TIMEOUT);
                             state.deadline.stop();
@@ -183,32 +192,28 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
 
     /// Runs the request path. None where the client went away.
     async fn answer(&mut self, head: Head) -> Option<Answer> {
-        let body = if head.decoder.is_end() {
-            Body::Empty
-        } else {
+        let mut incoming = head.incoming;
+        self.has_body = !head.decoder.is_end();
+        if self.has_body {
             let number = lock(&self.state).begin_body(head.decoder, head.expects);
             let (state, timeout) = (Arc::clone(&self.state), self.exchange.limits().body_timeout);
-            Body::Stream(Box::pin(RequestBody::new(state, number, timeout)))
-        };
-        let interim = match head.request.version() {
-            Version::HTTP_11 => self.sender.clone(),
-            _ => Interim::none(),
-        };
-        let incoming = Incoming {
-            request: head.request.map(|()| body),
-            upgrade: head.upgrade,
-            interim,
-        };
+            let body = RequestBody::new(state, number, timeout);
+            *incoming.request.body_mut() = Body::Stream(Box::pin(body));
+        }
+        // HTTP/1.0 knows no interim answers.
+        if incoming.request.version() == Version::HTTP_11 {
+            incoming.interim = Interim::queue(Arc::clone(&self.interim));
+        }
         // What a request before this one left behind is not for this one.
-        while self.interim.try_recv().is_ok() {}
+        self.interim.begin();
         let mut served = pin!(self.exchange.serve(&self.connection, incoming));
-        let (state, interim, outbox) = (&self.state, &mut self.interim, &mut self.outbox);
+        let (state, interim, outbox) = (&self.state, &self.interim, &mut self.outbox);
         let limits = self.exchange.limits();
         poll_fn(|context| {
             let served = served.as_mut().poll(context);
             // A client that takes nothing gets no more of them: those that find no place are dropped.
             while (outbox.has_room() || served.is_ready())
-                && let Poll::Ready(Some((status, headers))) = interim.poll_recv(context)
+                && let Some((status, headers)) = interim.pop()
             {
                 if status == StatusCode::CONTINUE {
                     lock(state).wanted = true;

@@ -170,7 +170,7 @@ fn received(response: Response<RecvStream>, sent: Sent, place: Place, switches: 
     if switches && parts.status.is_success() {
         let tunnel = super::stream::Stream::new(sent.upload.into_stream(), stream, place);
         return Received {
-            response: Response::from_parts(parts, Body::Empty),
+            response: Box::new(Response::from_parts(parts, Body::Empty)),
             tunnel: Some(Box::new(tunnel)),
         };
     }
@@ -185,7 +185,7 @@ fn received(response: Response<RecvStream>, sent: Sent, place: Place, switches: 
         deadline: sent.deadline,
     };
     Received {
-        response: Response::from_parts(parts, body.into_body()),
+        response: Box::new(Response::from_parts(parts, body.into_body())),
         tunnel: None,
     }
 }

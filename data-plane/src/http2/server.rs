@@ -197,7 +197,7 @@ async fn stream<E: Exchange>(
 async fn serve_one<E: Exchange>(
     exchange: &E,
     connection: &Arc<Connection>,
-    incoming: Incoming,
+    incoming: Box<Incoming>,
     (respond, interim): (&mut SendResponse<Bytes>, &InterimQueue),
 ) -> Option<Answer> {
     let mut served = pin!(exchange.serve(connection, incoming));

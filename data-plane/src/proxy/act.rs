@@ -7,12 +7,11 @@ use gatewright_engine::{
     mirror::Mirror, path::Parameter,
 };
 use http::{HeaderValue, Response, header, uri::PathAndQuery};
-use smallvec::SmallVec;
 
 use super::{Outcome, Proxy, read::Rest};
 use crate::{
     body::Body,
-    exchange::Interim,
+    exchange::{Incoming, Interim},
     fallback,
     fault::{self, Met},
     forward::Forward,
@@ -26,14 +25,14 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Matching {
     pub(crate) prefix_bytes: usize,
-    pub(crate) parameters: SmallVec<[Parameter; 4]>,
+    pub(crate) parameters: Vec<Parameter>,
 }
 
 impl Matching {
-    pub(super) fn of(matched: &Matched<'_>) -> Self {
+    pub(super) fn of(matched: Matched<'_>) -> Self {
         Self {
             prefix_bytes: matched.prefix_bytes,
-            parameters: matched.parameters.clone(),
+            parameters: matched.parameters,
         }
     }
 }
@@ -43,7 +42,6 @@ pub(super) struct Exchange<'a> {
     pub(super) published: &'a Published,
     pub(super) rest: Rest,
     pub(super) matched: Matching,
-    pub(super) body: Body,
 }
 
 impl Proxy {
@@ -78,7 +76,7 @@ impl Proxy {
             Action::Forward(service) => {
                 let mut exchange = exchange;
                 let web = match route.grpc_web {
-                    true => Translation::begin(&mut context.headers, &mut exchange.body),
+                    true => Translation::begin(&mut context.headers, exchange.rest.body()),
                     false => None,
                 };
                 if let Some(mirrors) = route.mirrors.as_deref() {
@@ -92,18 +90,21 @@ impl Proxy {
                     }
                 };
                 match (outcome, web) {
-                    (Ok((response, tunnel)), Some(web)) => Ok((web.finish(response), tunnel)),
+                    (Ok((response, tunnel)), Some(web)) => {
+                        Ok((Box::new(web.finish(*response)), tunnel))
+                    }
                     (outcome, _) => outcome,
                 }
             }
             Action::Split(_) | Action::Strangler(_) => Err(super::defect()),
             Action::Redirect(redirect) => {
                 record.reach(Stage::Respond);
-                Ok((self::redirect(redirect, context, &exchange.matched)?, None))
+                let response = self::redirect(redirect, context, &exchange.matched)?;
+                Ok((Box::new(response), None))
             }
             Action::Respond(fixed) => {
                 record.reach(Stage::Respond);
-                let mut response = Response::new(Body::Full(fixed.body.clone()));
+                let mut response = Box::new(Response::new(Body::Full(fixed.body.clone())));
                 *response.status_mut() = fixed.status;
                 let headers = response.headers_mut();
                 headers.insert(header::CONTENT_TYPE, fixed.content_type.clone());
@@ -127,7 +128,7 @@ impl Proxy {
         exchange: &mut Exchange<'_>,
         record: &mut Record,
     ) {
-        if exchange.rest.upgrade.is_some() {
+        if exchange.rest.incoming.upgrade.is_some() {
             return;
         }
         let from = mirror::Mirrors {
@@ -135,12 +136,13 @@ impl Proxy {
             metrics: &self.telemetry.metrics,
             busy: self.overload.closes(),
         };
+        let target = exchange.rest.target();
         let original = mirror::Original {
             published: exchange.published,
             matched: &exchange.matched,
-            target: exchange.rest.target.as_ref(),
+            target: target.as_ref(),
             protocol: exchange.rest.protocol,
-            body: &mut exchange.body,
+            body: exchange.rest.body(),
         };
         let started = from.start(mirrors, context, original);
         record.note(|line| line.mirrored = started);
@@ -158,14 +160,18 @@ impl Proxy {
         let route = Arc::clone(&context.route);
         let (upgrade, rest) = allowed(&route.upgrades, exchange.rest)?;
         let fallback = fallback::of(&route, service);
-        let mut body = exchange.body;
+        let (target, protocol) = (rest.target(), rest.protocol);
+        let Incoming {
+            request, interim, ..
+        } = *rest.incoming;
+        let mut body = request.into_body();
         // Only who asks another service needs it all once more.
         let again = fallback.and_then(|it| match &it.action {
             FallbackAction::Service(other) if upgrade.is_none() => Some(Again {
                 service: find(exchange.published, other)?,
                 matched: exchange.matched.clone(),
-                target: rest.target.clone(),
-                interim: rest.interim.clone(),
+                target: target.clone(),
+                interim: interim.clone(),
                 empty: matches!(body, Body::Empty),
             }),
             _ => None,
@@ -175,10 +181,10 @@ impl Proxy {
             service,
             live: live(service),
             matched: exchange.matched,
-            target: rest.target,
+            target,
             upgrade,
-            interim: rest.interim,
-            protocol: rest.protocol,
+            interim,
+            protocol,
             body: &mut body,
         };
         let outcome = self.forwarder.forward(context, forward, record).await;
@@ -202,7 +208,7 @@ impl Proxy {
             target: again.target,
             upgrade: None,
             interim: again.interim,
-            protocol: rest.protocol,
+            protocol,
             body: &mut body,
         };
         let asked = Box::pin(self.forwarder.forward(context, forward, record)).await;
@@ -232,7 +238,7 @@ fn find<'a>(published: &'a Published, name: &str) -> Option<&'a Arc<Service>> {
 /// The protocol to switch to, where the route allows it. Over HTTP/1.1 the request goes on without; an
 /// extended CONNECT cannot.
 fn allowed(upgrades: &[Box<str>], mut rest: Rest) -> Result<(Option<Box<str>>, Rest), Rejection> {
-    let asked = rest.upgrade.take();
+    let asked = rest.incoming.upgrade.take();
     let Some(asked) = asked else {
         return Ok((None, rest));
     };

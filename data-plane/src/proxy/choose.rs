@@ -28,7 +28,7 @@ pub(super) fn chosen(
         Action::Split(split) if !split.needs_consumer() => choose(
             split,
             &Asked {
-                headers: &head.headers,
+                headers: head.incoming.request.headers(),
                 consumer: None,
                 secure: head.client.secure,
             },
@@ -40,9 +40,9 @@ pub(super) fn chosen(
 
 /// Which of a new service and a legacy one is asked first.
 fn first(strangler: &Strangler, head: &Head<'_>, record: &mut Record) -> Arc<Route> {
-    let length = head.headers.get(header::CONTENT_LENGTH);
+    let length = head.incoming.request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    let request = (&head.method, head.path.as_str());
+    let request = (head.incoming.request.method(), head.path.as_str());
     let (route, way) = strangler.choose(request, length, rand::random());
     if way == Way::Legacy {
         strangler.fall_through.tally.count(request, way);

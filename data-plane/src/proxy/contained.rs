@@ -4,13 +4,23 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    task::Poll,
 };
 
 /// Runs a future; none where it panics. What it was given may be left half changed, and is to be dropped.
 pub(super) async fn contained<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        polled.map_or(std::task::Poll::Ready(None), |polled| polled.map(Some))
+        // Put here and not returned: what goes through `catch_unwind` is moved each time.
+        let mut output = None;
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            if let Poll::Ready(ready) = future.as_mut().poll(context) {
+                output = Some(ready);
+            }
+        }));
+        match (ended, output) {
+            (Ok(()), None) => Poll::Pending,
+            (_, output) => Poll::Ready(output),
+        }
     })
     .await
 }

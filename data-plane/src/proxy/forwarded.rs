@@ -16,6 +16,12 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+// Constants, since making a value checks every byte of it.
+const HTTP: HeaderValue = HeaderValue::from_static("http");
+const HTTPS: HeaderValue = HeaderValue::from_static("https");
+const VIA_2: HeaderValue = HeaderValue::from_static("2 gatewright");
+const VIA_11: HeaderValue = HeaderValue::from_static("1.1 gatewright");
+const VIA_10: HeaderValue = HeaderValue::from_static("1.0 gatewright");
 /// Most addresses of a list that are looked at.
 const MAX_ADDRESSES: usize = 64;
 
@@ -80,8 +86,7 @@ fn write_x_forwarded(
     if !trusted || !headers.contains_key(PORT) {
         headers.insert(PORT, connection.port_text.clone());
     }
-    let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
-    headers.insert(PROTO, scheme);
+    headers.insert(PROTO, if secure { HTTPS } else { HTTP });
 }
 
 /// One more element of `Forwarded`; the first, from a peer that is not believed.
@@ -164,11 +169,11 @@ fn parse(text: &str) -> Option<IpAddr> {
 
 /// Notes that the message has passed here, and in which version it came (RFC 9110, 7.6.3).
 pub(crate) fn add_via(headers: &mut HeaderMap, version: Version) {
-    let via = HeaderValue::from_static(match version {
-        Version::HTTP_2 => "2 gatewright",
-        Version::HTTP_10 => "1.0 gatewright",
-        _ => "1.1 gatewright",
-    });
+    let via = match version {
+        Version::HTTP_2 => VIA_2,
+        Version::HTTP_10 => VIA_10,
+        _ => VIA_11,
+    };
     headers.append(header::VIA, via);
 }
 

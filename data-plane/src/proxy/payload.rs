@@ -18,31 +18,32 @@ use tokio::time::timeout;
 use super::{missed, read::Head};
 use crate::body::{Body, BodyError};
 
-/// Reads the body and matches once more. With the route comes the body, to be forwarded.
+/// Reads the body and matches once more. The request has the body again, to be forwarded.
 pub(super) async fn find<'s>(
     snapshot: &'s Snapshot,
     head: &mut Head<'_>,
-    body: Body,
     bounds: NeedsBody,
-) -> Result<(Matched<'s>, Body), Rejection> {
+) -> Result<Matched<'s>, Rejection> {
+    let request = &mut head.incoming.request;
+    let body = std::mem::take(request.body_mut());
     let within = Duration::from_millis(u64::from(bounds.timeout_ms));
-    let held = timeout(within, hold(&head.headers, body, bounds.max_bytes));
+    let held = timeout(within, hold(request.headers(), body, bounds.max_bytes));
     let (bytes, trailers) = held.await.unwrap_or_else(|_| {
         let detail = "the body did not arrive in time";
         Err(Rejection::new(Code::RequestTimeout, detail))
     })?;
     // The client has been told to go on, and has.
-    head.headers.remove(header::EXPECT);
+    request.headers_mut().remove(header::EXPECT);
     let found = snapshot.find(&head.query(Payload::Whole(&bytes)));
     let found = found.map_err(missed)?;
-    let body = match trailers {
+    *head.incoming.request.body_mut() = match trailers {
         None => Body::Full(bytes),
         Some(trailers) => Body::Stream(Box::pin(Held {
             bytes: Some(bytes),
             trailers: Some(trailers),
         })),
     };
-    Ok((found, body))
+    Ok(found)
 }
 
 async fn hold(

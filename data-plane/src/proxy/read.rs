@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use super::{Proxy, forwarded::add_via, hop_by_hop::strip_request, request_id};
 use crate::{
     body::{Body, Metered},
-    exchange::{Connection, Incoming, Interim, Protocol},
+    exchange::{Connection, Incoming, Protocol},
     telemetry::{Line, Record, RequestBytes},
 };
 
@@ -23,25 +23,21 @@ use crate::{
 pub(super) struct Head<'c> {
     pub(super) host: Box<str>,
     pub(super) path: String,
-    query: Option<String>,
-    pub(super) method: Method,
-    pub(super) headers: HeaderMap,
+    pub(super) incoming: Box<Incoming>,
     /// Whether the request is to be answered here, since it has passed enough proxies (RFC 9110, 7.6.2).
     pub(super) ends_here: bool,
     pub(super) client: Client,
     connection: &'c Connection,
-    rest: Rest,
+    as_written: bool,
 }
 
 /// What the request path keeps beside the plugins' view of the request.
-#[derive(Clone)]
 pub(super) struct Rest {
-    /// The protocol to switch to.
-    pub(super) upgrade: Option<Box<str>>,
-    pub(super) interim: Interim,
+    /// Without method and fields, which plugins have.
+    pub(super) incoming: Box<Incoming>,
     pub(super) protocol: Protocol,
-    /// As the client wrote it; none where that was not the normalised form.
-    pub(super) target: Option<PathAndQuery>,
+    /// Whether the client wrote the path in its normalised form.
+    pub(super) as_written: bool,
 }
 
 impl Proxy {
@@ -49,42 +45,32 @@ impl Proxy {
     pub(super) fn read<'c>(
         &self,
         connection: &'c Connection,
-        incoming: Incoming,
+        mut incoming: Box<Incoming>,
         request_id: &HeaderValue,
         record: &mut Record,
-    ) -> Result<(Head<'c>, Body), Rejection> {
-        let (mut parts, body) = incoming.request.into_parts();
-        check_method(&parts.method, incoming.upgrade.is_some())?;
-        let headers = &mut parts.headers;
-        let host = host(headers, &parts.uri)?;
+    ) -> Result<Head<'c>, Rejection> {
+        let request = &mut incoming.request;
+        check_method(request.method(), incoming.upgrade.is_some())?;
+        let host = host(request.headers(), request.uri())?;
         self.check_authority(connection, &host)?;
-        let (path, as_written) = path(&parts.uri)?;
+        let (path, as_written) = path(request.uri())?;
+        let (options, version) = (*request.method() == Method::OPTIONS, request.version());
+        let headers = request.headers_mut();
         strip_request(headers)?;
-        let ends_here = parts.method == Method::OPTIONS && !hand_on(headers);
+        let ends_here = options && !hand_on(headers);
         let client = self.forwarded(connection, headers);
         headers.insert(request_id::NAME, request_id.clone());
-        add_via(headers, parts.version);
+        add_via(headers, version);
         self.trace(headers, record);
-        let rest = Rest {
-            upgrade: incoming.upgrade,
-            interim: incoming.interim,
-            protocol: connection.protocol,
-            target: as_written
-                .then(|| parts.uri.path_and_query().cloned())
-                .flatten(),
-        };
-        let head = Head {
+        Ok(Head {
             host,
             path,
-            query: parts.uri.query().map(str::to_owned),
-            method: parts.method,
-            headers: parts.headers,
+            incoming,
             ends_here,
             client,
             connection,
-            rest,
-        };
-        Ok((head, body))
+            as_written,
+        })
     }
 
     /// Over TLS, a client asks for what it was shown a certificate for. A proxy in front chooses the name by
@@ -104,44 +90,72 @@ impl Proxy {
     pub(super) fn bounded(
         &self,
         route: &Route,
-        headers: &HeaderMap,
-        body: Body,
+        request: &mut Request<Body>,
         record: &mut Record,
-    ) -> Result<Body, Rejection> {
-        if matches!(body, Body::Empty) {
-            return Ok(body);
+    ) -> Result<(), Rejection> {
+        if matches!(request.body(), Body::Empty) {
+            return Ok(());
         }
         let most = route
             .max_request_body_bytes
             .unwrap_or(self.limits.body_bytes);
         let most = if most == 0 { u64::MAX } else { most };
-        let length = headers.get(header::CONTENT_LENGTH);
+        let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let (bytes, body) = match length {
+        let bytes = match length {
             Some(length) if length > most => {
                 let detail = format!("the body is over {most} bytes");
                 return Err(Rejection::new(Code::BodyTooLarge, detail));
             }
             // The codec sees to it that no more comes than was announced.
-            Some(length) => (RequestBytes::Announced(length), body),
+            Some(length) => RequestBytes::Announced(length),
             None => {
                 let bytes = Arc::new(AtomicU64::new(0));
+                let body = std::mem::take(request.body_mut());
                 let metered = Metered::new(body, most, Arc::clone(&bytes));
-                let body = Body::Stream(Box::pin(metered));
-                (RequestBytes::Counted(bytes), body)
+                *request.body_mut() = Body::Stream(Box::pin(metered));
+                RequestBytes::Counted(bytes)
             }
         };
         if let Some(facts) = record.facts() {
             facts.request_bytes = bytes;
         }
-        Ok(body)
+        Ok(())
+    }
+}
+
+impl Rest {
+    /// The request's body, to be taken or replaced.
+    pub(super) fn body(&mut self) -> &mut Body {
+        self.incoming.request.body_mut()
+    }
+
+    /// The same without the body, for asking once more.
+    pub(super) fn again(&self) -> Self {
+        let mut request = Request::new(Body::Empty);
+        *request.uri_mut() = self.incoming.request.uri().clone();
+        Self {
+            incoming: Box::new(Incoming {
+                request,
+                upgrade: self.incoming.upgrade.clone(),
+                interim: self.incoming.interim.clone(),
+            }),
+            ..*self
+        }
+    }
+
+    /// Path and query as the client wrote them; none where that is not the normalised form.
+    pub(super) fn target(&self) -> Option<PathAndQuery> {
+        let written = self.incoming.request.uri().path_and_query();
+        written.filter(|_| self.as_written).cloned()
     }
 }
 
 impl Head<'_> {
     /// What can be told of the body before it is read. What follows a CONNECT is none.
-    pub(super) fn payload(&self, body: &Body) -> Payload<'static> {
-        if matches!(body, Body::Empty) || self.method == Method::CONNECT {
+    pub(super) fn payload(&self) -> Payload<'static> {
+        let request = &self.incoming.request;
+        if matches!(request.body(), Body::Empty) || *request.method() == Method::CONNECT {
             Payload::None
         } else {
             Payload::Unread
@@ -151,12 +165,13 @@ impl Head<'_> {
     /// What the request is matched by.
     pub(super) fn query<'q>(&'q self, body: Payload<'q>) -> Query<'q> {
         let tls = self.connection.tls.as_ref();
+        let request = &self.incoming.request;
         Query {
             host: &self.host,
             path: &self.path,
-            query: self.query.as_deref(),
-            method: &self.method,
-            headers: &self.headers,
+            query: request.uri().query(),
+            method: request.method(),
+            headers: request.headers(),
             client: self.client.address,
             peer: self.connection.peer.ip(),
             secure: self.client.secure,
@@ -172,26 +187,32 @@ impl Head<'_> {
     }
 
     pub(super) fn into_context(
-        self,
+        mut self,
         snapshot: &Arc<Snapshot>,
         route: Arc<Route>,
     ) -> (RequestContext, Rest) {
+        let request = &mut self.incoming.request;
         let context = RequestContext {
             snapshot: Arc::clone(snapshot),
             route,
             client: self.client,
-            method: self.method,
+            method: std::mem::take(request.method_mut()),
             host: self.host,
             path: self.path,
-            query: self.query,
-            headers: self.headers,
+            query: request.uri().query().map(str::to_owned),
+            headers: std::mem::take(request.headers_mut()),
             consumer: None,
             credential: None,
             decisions: SmallVec::new(),
             fault: None,
             notes: Default::default(),
         };
-        (context, self.rest)
+        let rest = Rest {
+            incoming: self.incoming,
+            protocol: self.connection.protocol,
+            as_written: self.as_written,
+        };
+        (context, rest)
     }
 }
 
@@ -246,6 +267,23 @@ fn path(uri: &Uri) -> Result<(String, bool), Rejection> {
     }
 }
 
+/// What a host consists of (RFC 3986, 3.2.2), by byte.
+static IN_HOST: [bool; 256] = {
+    let other = b"-._[]:~%!$&'()*+,;=";
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < other.len() {
+        table[other[at] as usize] = true;
+        at += 1;
+    }
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] |= (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
+
 /// The host in lower case, without port and trailing dot. The codec has checked that there is one; HTTP/1.0
 /// may come without.
 fn host(headers: &HeaderMap, uri: &Uri) -> Result<Box<str>, Rejection> {
@@ -265,8 +303,8 @@ fn host(headers: &HeaderMap, uri: &Uri) -> Result<Box<str>, Rejection> {
         return Err(wrong());
     }
     let name = name.strip_suffix('.').unwrap_or(name);
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:~%!$&'()*+,;=".contains(&byte);
-    if name.len() > 255 || !name.bytes().all(allowed) {
+    let mut bytes = name.bytes();
+    if name.len() > 255 || !bytes.all(|byte| IN_HOST[usize::from(byte)]) {
         return Err(wrong());
     }
     Ok(name.to_ascii_lowercase().into())

@@ -19,16 +19,15 @@ impl Proxy {
         mut exchange: Exchange<'_>,
         record: &mut Record,
     ) -> Result<Outcome, Rejection> {
-        let body = std::mem::take(&mut exchange.body);
+        let body = std::mem::take(exchange.rest.body());
         let kept = (!matches!(body, Body::Empty)).then(|| Replay::new(body, fall.max_body_bytes));
         let from_start = || kept.as_ref().map_or(Body::Empty, |kept| kept.reader());
-        let again = Exchange {
+        let mut again = Exchange {
             published: exchange.published,
-            rest: exchange.rest.clone(),
+            rest: exchange.rest.again(),
             matched: exchange.matched.clone(),
-            body: Body::Empty,
         };
-        exchange.body = from_start();
+        *exchange.rest.body() = from_start();
         let headers = context.headers.clone();
         let outcome = self
             .forward((&mut *context, service), exchange, record)
@@ -45,10 +44,7 @@ impl Proxy {
         fall.tally.count(request, Way::FellThrough);
         choose::note_way(again.published, &fall.legacy, Way::FellThrough, record);
         context.headers = headers;
-        let again = Exchange {
-            body: from_start(),
-            ..again
-        };
+        *again.rest.body() = from_start();
         match &fall.legacy.action {
             Action::Forward(legacy) => self.forward((context, legacy), again, record).await,
             Action::Closed(reason) => {

@@ -18,7 +18,7 @@ use self::{
     gcra::Quota,
     key::Part,
     settings::Settings,
-    store::{Store, Verdict},
+    store::{KeyBytes, Store, Verdict},
 };
 use super::{Build, Configure, Flow, Gauge, InvalidSetting, Plugin};
 use crate::{Action, Code, Note, Rejection, RequestContext};
@@ -120,11 +120,11 @@ key: consumer";
 
 impl Plugin for RateLimit {
     fn on_request<'a>(&'a self, request: &'a mut RequestContext) -> Flow<'a> {
-        let key = self.store.hash(|state| {
-            for part in &self.key {
-                part.feed(request, self.ipv6_prefix, state);
-            }
-        });
+        let mut key = KeyBytes::default();
+        for part in &self.key {
+            part.feed(request, self.ipv6_prefix, &mut key);
+        }
+        let key = self.store.hash(&key);
         // 584 years.
         let now = START.elapsed().as_nanos() as u64;
         let share = self.share(request, now);
@@ -210,13 +210,17 @@ impl RateLimit {
     fn standing(&self, verdict: &Verdict) -> HeaderValue {
         let mut text = BytesMut::with_capacity(self.windows.len() * 48);
         for (window, standing) in self.windows.iter().zip(&verdict.standings) {
-            let comma = if text.is_empty() { "" } else { ", " };
+            if !text.is_empty() {
+                text.extend_from_slice(b", ");
+            }
             let seconds = standing.full_after_ns.div_ceil(NANOSECONDS);
-            let _ = write!(
-                text,
-                "{comma}\"{}\";r={};t={seconds}",
-                window.name, standing.remaining
-            );
+            let mut digits = itoa::Buffer::new();
+            text.extend_from_slice(b"\"");
+            text.extend_from_slice(window.name.as_bytes());
+            text.extend_from_slice(b"\";r=");
+            text.extend_from_slice(digits.format(standing.remaining).as_bytes());
+            text.extend_from_slice(b";t=");
+            text.extend_from_slice(digits.format(seconds).as_bytes());
         }
         field(text.freeze())
     }

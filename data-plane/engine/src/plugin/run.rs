@@ -92,6 +92,11 @@ pub fn respond(ran: &Ran, request: &RequestContext, response: &mut response::Par
 }
 
 impl Ran {
+    /// Whether none ran, so that there is nothing for [`respond`] to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     async fn walk(&mut self, request: &mut RequestContext, mut at: Place) -> Option<Answer> {
         // Held apart, since plugins may change all of the request.
         let route = Arc::clone(&request.route);

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::{
@@ -18,11 +19,11 @@ pub(super) type Conditions = SmallVec<[Arc<Condition>; 1]>;
 /// Conditions by path. There may be one a host, and many hosts, so what most have none of is apart.
 #[derive(Debug, Default)]
 pub(super) struct PathIndex {
-    exact: HashMap<Box<str>, Conditions>,
+    exact: HashMap<Box<str>, Conditions, RandomState>,
     templates: Option<Box<Node>>,
     regexes: Option<Box<Regexes>>,
     /// By path without trailing slash.
-    prefixes: HashMap<Box<str>, Conditions>,
+    prefixes: HashMap<Box<str>, Conditions, RandomState>,
     /// Segments of the longest prefix.
     deepest_prefix: usize,
     any: Conditions,

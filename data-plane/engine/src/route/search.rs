@@ -92,6 +92,6 @@ pub(super) fn matched(condition: &Arc<Condition>, prefix_bytes: usize) -> Matche
     Matched {
         route: &condition.route,
         prefix_bytes,
-        parameters: SmallVec::new(),
+        parameters: Vec::new(),
     }
 }

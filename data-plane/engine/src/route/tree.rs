@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     ambiguity::note,
     search::{Search, matched},
 };
-use crate::path::{Parameter, Segment, Template};
+use crate::path::{Segment, Template};
 
 /// A tree of the segments of templates.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub(super) struct Node {
 
 /// What follows by literal segments.
 #[derive(Debug, Default)]
-struct Literals(HashMap<Box<str>, Node>);
+struct Literals(HashMap<Box<str>, Node, RandomState>);
 
 /// One whose template ends at a node, and its parameters' names in order.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl Node {
                 .find(|end| search.accepts(&end.condition))?;
             let parameters = names.iter().cloned().zip(ranges.iter().cloned());
             return Some(Matched {
-                parameters: parameters.collect::<SmallVec<[Parameter; 4]>>(),
+                parameters: parameters.collect(),
                 ..matched(condition, 0)
             });
         }

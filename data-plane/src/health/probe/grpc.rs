@@ -6,6 +6,7 @@ use gatewright_engine::health::check::Check;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use prost::Message as _;
+use tokio::time::Instant;
 
 use super::{super::checks::Answer, Prober};
 use crate::{
@@ -47,6 +48,8 @@ pub(super) async fn ask(
         interim: Interim::none(),
         connect_timeout: check.timeout,
         idle_timeout: None,
+        given_up_after: None,
+        began: Instant::now(),
     });
     match received.await {
         Ok(received) if received.response.status() != StatusCode::OK => {

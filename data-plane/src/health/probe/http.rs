@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use gatewright_engine::health::check::{BodyMatch, Check, HttpProbe};
 use http::{HeaderValue, Request, Uri, header};
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 
 use super::{super::checks::Answer, Prober};
 use crate::{
@@ -57,6 +58,8 @@ fn outgoing(probe: &HttpProbe, (origin, address, check): (&Origin, &Address, &Ch
         interim: Interim::none(),
         connect_timeout: check.timeout,
         idle_timeout: None,
+        given_up_after: None,
+        began: Instant::now(),
     }
 }
 

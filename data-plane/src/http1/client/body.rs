@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
 
 use super::{
     super::decoder::{Decoded, Decoder, hint},
@@ -23,7 +24,7 @@ use crate::{
 
 /// Owns the connection; puts it back on the shelf when the body has ended well.
 pub(super) struct ResponseBody {
-    pub(super) upstream: Option<Upstream>,
+    pub(super) upstream: Option<Box<Upstream>>,
     pub(super) decoder: Decoder,
     /// What came with the head.
     pub(super) first: Option<Result<Frame<Bytes>, BodyError>>,
@@ -81,7 +82,7 @@ impl ResponseBody {
             && self.upload.is_none()
             && upstream.input.is_empty()
         {
-            self.home.0.put(self.home.1.clone(), upstream);
+            self.home.0.put(&self.home.1, upstream, Instant::now());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::{Buf as _, BytesMut};
@@ -48,10 +48,7 @@ impl Upstream {
 
     /// Whether an idle connection can be used: nothing has come, not even the end.
     pub(super) fn is_alive(&mut self) -> bool {
-        let mut byte = [0];
-        let mut context = Context::from_waker(Waker::noop());
-        let polled = Pin::new(&mut self.io).poll_read(&mut context, &mut ReadBuf::new(&mut byte));
-        polled.is_pending() && self.input.is_empty()
+        self.input.is_empty() && self.io.is_idle()
     }
 
     /// Gives large buffers back before it waits on the shelf.

@@ -1,5 +1,7 @@
 //! The head of a response, read strictly.
 
+use std::mem::MaybeUninit;
+
 use http::{HeaderMap, Response, StatusCode, Version, header};
 
 use super::{
@@ -11,7 +13,7 @@ use super::{
     },
     connection::Upstream,
 };
-use crate::connect::SendError;
+use crate::{body::Body, connect::SendError};
 
 /// Largest header section of a response.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -21,7 +23,8 @@ const MAX_FIELDS: usize = 200;
 /// A response's head.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) response: Response<()>,
+    /// Its body is still to be put in.
+    pub(super) response: Box<Response<Body>>,
     pub(super) decoder: Decoder,
     /// Whether the connection can be used again.
     pub(super) keep: bool,
@@ -56,9 +59,10 @@ pub(super) fn parse(upstream: &mut Upstream, bodiless: bool) -> Result<Option<He
         }
     };
     let head = upstream.input.split_to(len).freeze();
-    let mut parsed = [httparse::EMPTY_HEADER; 64];
-    let mut message = httparse::Response::new(&mut parsed);
-    match message.parse(&head) {
+    let mut parsed = [const { MaybeUninit::uninit() }; 64];
+    let mut message = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    match config.parse_response_with_uninit_headers(&mut message, &head, &mut parsed) {
         Ok(httparse::Status::Complete(_)) => return build(&head, &message, bodiless).map(Some),
         Err(httparse::Error::TooManyHeaders) => {}
         _ => return Err(SendError::Malformed("a head that is not one")),
@@ -81,26 +85,27 @@ fn build(
         .code
         .and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(SendError::Malformed("a status that is not one"))?;
-    let headers = fields::map(head, message.headers).map_err(SendError::Malformed)?;
+    let (headers, present) = fields::map(head, message.headers).map_err(SendError::Malformed)?;
     let none = bodiless
         || status.is_informational()
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED;
-    let decoder = match none {
-        true => Decoder::End,
-        false => framing::of_response(&headers).map_err(SendError::Malformed)?,
+    let decoder = match (none, present.has_framing()) {
+        (true, _) => Decoder::End,
+        (false, false) => Decoder::UntilClose,
+        (false, true) => framing::of_response(&headers).map_err(SendError::Malformed)?,
     };
     // RFC 9112, 6.1: its framing is faulty, whatever it looks like.
     if message.version == Some(0) && headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(SendError::Malformed("Transfer-Encoding in HTTP/1.0"));
     }
-    let closes = has_word(&headers, &header::CONNECTION, "close");
+    let says = |word| present.has_connection() && has_word(&headers, &header::CONNECTION, word);
     let keep = match message.version {
-        Some(1) => !closes,
-        _ => !closes && has_word(&headers, &header::CONNECTION, "keep-alive"),
+        Some(1) => !says("close"),
+        _ => !says("close") && says("keep-alive"),
     };
     let keep = keep && !matches!(decoder, Decoder::UntilClose);
-    let mut response = Response::new(());
+    let mut response = Box::new(Response::new(Body::Empty));
     *response.status_mut() = status;
     *response.version_mut() = Version::HTTP_11;
     *response.headers_mut() = headers;

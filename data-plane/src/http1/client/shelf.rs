@@ -4,8 +4,11 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use foldhash::fast::RandomState;
+use tokio::time::Instant;
 
 use super::connection::Upstream;
 use crate::{
@@ -19,14 +22,14 @@ const MAX_IDLE: usize = 1024;
 const MAX_AGE: Duration = Duration::from_secs(55);
 
 /// Connections of one origin, the one used last at the end.
-type Idle = Vec<(Instant, Upstream)>;
+type Idle = Vec<(Instant, Box<Upstream>)>;
 
 #[derive(Debug, Default)]
 pub(super) struct Shelf(Mutex<Lists>);
 
 #[derive(Debug, Default)]
 struct Lists {
-    idle: HashMap<Origin, Idle>,
+    idle: HashMap<Origin, Idle, RandomState>,
     /// Whose connections are kept; none is everybody's.
     current: Option<Arc<Identities>>,
     swept: Option<Instant>,
@@ -34,11 +37,11 @@ struct Lists {
 
 impl Shelf {
     /// A connection that seems to be alive.
-    pub(super) fn take(&self, origin: &Origin) -> Option<Upstream> {
+    pub(super) fn take(&self, origin: &Origin, now: Instant) -> Option<Box<Upstream>> {
         let mut lists = self.lists();
         let list = lists.idle.get_mut(origin)?;
         while let Some((since, mut upstream)) = list.pop() {
-            if since.elapsed() > MAX_AGE {
+            if now.saturating_duration_since(since) > MAX_AGE {
                 // Those below are older still.
                 list.clear();
                 return None;
@@ -51,12 +54,12 @@ impl Shelf {
     }
 
     /// Keeps a connection for the next request.
-    pub(super) fn put(&self, origin: Origin, mut upstream: Upstream) {
+    pub(super) fn put(&self, origin: &Origin, mut upstream: Box<Upstream>, now: Instant) {
         upstream.rest();
-        let (mut lists, now) = (self.lists(), Instant::now());
+        let mut lists = self.lists();
         lists.sweep(now);
         let gate = origin.link.gate.clone();
-        if lists.current.as_ref().is_some_and(|it| !it.keep(&origin)) {
+        if lists.current.as_ref().is_some_and(|it| !it.keep(origin)) {
             drop(lists);
             drop(upstream);
             if let Some(gate) = gate {
@@ -64,9 +67,12 @@ impl Shelf {
             }
             return;
         }
-        let list = lists.idle.entry(origin).or_default();
-        if list.len() < MAX_IDLE {
-            list.push((now, upstream));
+        match lists.idle.get_mut(origin) {
+            Some(list) if list.len() < MAX_IDLE => list.push((now, upstream)),
+            Some(_) => {}
+            None => {
+                lists.idle.insert(origin.clone(), vec![(now, upstream)]);
+            }
         }
         drop(lists);
         if let Some(gate) = gate {
@@ -109,12 +115,13 @@ impl Lists {
     /// become so: targets come and go, and nobody asks for those that have gone.
     fn sweep(&mut self, now: Instant) {
         let swept = *self.swept.get_or_insert(now);
-        if now.duration_since(swept) < MAX_AGE {
+        if now.saturating_duration_since(swept) < MAX_AGE {
             return;
         }
         self.swept = Some(now);
         self.idle.retain(|_, list| {
-            let old = list.partition_point(|(since, _)| now.duration_since(*since) > MAX_AGE);
+            let is_old = |since: Instant| now.saturating_duration_since(since) > MAX_AGE;
+            let old = list.partition_point(|(since, _)| is_old(*since));
             list.drain(..old);
             !list.is_empty()
         });

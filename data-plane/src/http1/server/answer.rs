@@ -35,7 +35,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
     /// Writes an answer. Breaks where the connection is not kept.
     pub(super) async fn write(&mut self, answer: Answer, asked: Asked) -> ControlFlow<()> {
         let Answer {
-            response,
+            mut response,
             tunnel,
             close,
             record,
@@ -55,9 +55,9 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             (true, Version::HTTP_11) => Persistence::Default,
             (true, _) => Persistence::KeepAlive,
         };
-        let (parts, mut body) = response.into_parts();
         let head = self.outbox.front();
-        encode::response(head, parts.status, &parts.headers, framing, persistence);
+        let (status, headers) = (response.status(), response.headers());
+        encode::response(head, status, headers, framing, persistence);
         let silent = matches!(framing, Framing::None | Framing::Described(_));
         let written = if silent {
             self.flush()
@@ -65,9 +65,9 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
                 .map(|()| 0)
                 .map_err(|error| (0, error.into()))
         } else {
-            self.body(&mut body, framing).await
+            self.body(response.body_mut(), framing).await
         };
-        drop(body);
+        drop(response);
         match written {
             Ok(bytes) => record.sent(bytes),
             Err((bytes, error)) => {

@@ -21,6 +21,9 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
     /// Whether the request's body can be expected to be read by the time the answer is written. If not, the
     /// client is told that the connection closes.
     pub(super) fn will_end(&self, answer: &Body) -> bool {
+        if !self.has_body {
+            return true;
+        }
         let state = lock(&self.state);
         if state.decoder.is_end() {
             return true;
@@ -34,7 +37,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
 
     /// Reads away what is left of the request's body. Whether the next request begins then.
     pub(super) async fn discard(&mut self) -> bool {
-        if lock(&self.state).decoder.is_end() {
+        if !self.has_body || lock(&self.state).decoder.is_end() {
             return true;
         }
         let hopeless = {

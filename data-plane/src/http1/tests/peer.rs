@@ -38,9 +38,9 @@ impl<F: Fn(Incoming) -> Answered + Send + Sync + 'static> Exchange for Scripted<
     fn serve(
         &self,
         _: &Arc<Connection>,
-        incoming: Incoming,
+        incoming: Box<Incoming>,
     ) -> impl Future<Output = Answer> + Send {
-        (self.script)(incoming)
+        (self.script)(*incoming)
     }
 
     fn refuse(&self, _: &Arc<Connection>, rejection: &Rejection) -> Answer {
@@ -69,7 +69,7 @@ pub(super) const fn limits() -> Limits {
 /// An answer that keeps the connection.
 pub(super) fn answer(response: Response<Body>) -> Answer {
     Answer {
-        response,
+        response: Box::new(response),
         tunnel: None,
         close: false,
         record: Record::none(),

@@ -15,6 +15,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    time::Instant,
 };
 
 use super::super::client::{Outgoing, Pool};
@@ -115,6 +116,8 @@ pub(super) fn outgoing(
         interim: Interim::new(sender),
         connect_timeout: Duration::from_secs(10),
         idle_timeout: Some(Duration::from_secs(10)),
+        given_up_after: None,
+        began: Instant::now(),
     };
     (outgoing, interim)
 }

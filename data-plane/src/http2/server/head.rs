@@ -22,7 +22,7 @@ use crate::{
 
 /// A request, and the stream of one that wants it for another protocol.
 pub(super) struct Read {
-    pub(super) incoming: Incoming,
+    pub(super) incoming: Box<Incoming>,
     pub(super) tunnel: Option<RecvStream>,
 }
 
@@ -60,11 +60,11 @@ pub(super) fn read(
         };
         (Body::Stream(Box::pin(body)), None)
     };
-    let incoming = Incoming {
+    let incoming = Box::new(Incoming {
         request: Request::from_parts(parts, body),
         upgrade,
         interim,
-    };
+    });
     Ok(Read { incoming, tunnel })
 }
 

@@ -39,9 +39,9 @@ impl<F: Fn(Incoming) -> Answered + Send + Sync + 'static> Exchange for Scripted<
     fn serve(
         &self,
         _: &Arc<Connection>,
-        incoming: Incoming,
+        incoming: Box<Incoming>,
     ) -> impl Future<Output = Answer> + Send {
-        (self.script)(incoming)
+        (self.script)(*incoming)
     }
 
     fn refuse(&self, _: &Arc<Connection>, rejection: &Rejection) -> Answer {
@@ -66,7 +66,7 @@ pub(super) const fn limits() -> Limits {
 
 pub(super) fn answer(response: Response<Body>) -> Answer {
     Answer {
-        response,
+        response: Box::new(response),
         tunnel: None,
         close: false,
         record: Record::none(),

@@ -15,7 +15,7 @@ use h2::{
     server::{Builder, SendResponse},
 };
 use http::{Method, Request};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use super::{super::client::Pool, peer::PATIENCE};
 use crate::{
@@ -102,6 +102,8 @@ pub(super) fn outgoing(method: Method, body: Body) -> Outgoing {
         interim: Interim::none(),
         connect_timeout: PATIENCE,
         idle_timeout: Some(PATIENCE),
+        given_up_after: None,
+        began: Instant::now(),
     }
 }
 
