@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     Action, Route,
+    guard::{FallbackAction, RouteGuard},
     path::Template,
     plugin::{Chain, Scope},
     route::{Condition, PathRule, Router, Rule},
@@ -149,8 +150,14 @@ impl Compiler<'_> {
             .unwrap_or_else(|| {
                 Action::Closed(format!("route `{}` was refused by this node", key.name).into())
             });
-        let chain =
-            |service: &str, action: &Action| chain(&key.name, service, action, needs.plugins);
+        let chain = |service: &str, action: &Action| {
+            let of = |service: &str| chain(&key.name, service, action, needs.plugins);
+            match stand_in(guard.as_deref(), action) {
+                None => of(service),
+                // Its requests may reach that one as well, so what is attached to either runs.
+                Some(other) => of(service).joined(&of(other)),
+            }
+        };
         let mut compiled = Route {
             name: key.name.as_str().into(),
             index: needs.index,
@@ -163,7 +170,7 @@ impl Compiler<'_> {
             upgrades,
             request_timeout_ms: route.request_timeout_ms,
             max_request_body_bytes: route.max_request_body_bytes,
-            guard,
+            guard: guard.clone(),
             criticality,
             overrides,
             backend: None,
@@ -181,6 +188,18 @@ impl Compiler<'_> {
             }
             _ => compiled,
         }
+    }
+}
+
+/// The service that is asked where the one of this action fails.
+fn stand_in<'a>(guard: Option<&'a RouteGuard>, action: &'a Action) -> Option<&'a str> {
+    let Action::Forward(service) = action else {
+        return None;
+    };
+    let own = guard.and_then(|it| it.fallback.as_ref());
+    match &own.or(service.fallback.as_ref())?.action {
+        FallbackAction::Service(name) => Some(name),
+        FallbackAction::Answer(_) => None,
     }
 }
 

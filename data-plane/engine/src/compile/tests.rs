@@ -223,3 +223,35 @@ fn services_that_fall_back_in_a_chain_or_a_circle_are_all_refused() {
     let chain = [service("a", "b"), service("b", "c"), service("c", "")];
     assert_eq!(refused(&chain), ["a", "b"]);
 }
+
+#[test]
+fn what_is_attached_to_a_fallback_service_runs_for_those_who_may_reach_it() {
+    let service = |name: &str| (Kind::Service, json!({"name": name, "url": "http://s"}));
+    let with_fallback = json!({"name": "a", "url": "http://s", "fallback": {"service": "b"}});
+    let of_b = json!({"name": "p", "type": "ip-filter", "attach": {"service": "b"},
+        "settings": {"deny": ["10.0.0.0/8"]}});
+    let route = |more: Value| {
+        let mut route = json!({"name": "r", "service": "a"});
+        if let (Some(route), Some(more)) = (route.as_object_mut(), more.as_object()) {
+            route.extend(more.clone());
+        }
+        (Kind::Route, route)
+    };
+    let ran = |resources: &[(Kind, Value)]| -> usize {
+        let compiled = compile(1, &set(resources), &Registry::default(), None);
+        assert_eq!(compiled.errors, []);
+        compiled.snapshot.routes[0].chain.instances.len()
+    };
+    let plugin = (Kind::Plugin, of_b);
+    let plain = [service("a"), service("b"), route(json!({})), plugin.clone()];
+    assert_eq!(ran(&plain), 0);
+    let of_service = [
+        (Kind::Service, with_fallback),
+        service("b"),
+        route(json!({})),
+        plugin.clone(),
+    ];
+    assert_eq!(ran(&of_service), 1);
+    let of_route = route(json!({"fallback": {"service": "b"}}));
+    assert_eq!(ran(&[service("a"), service("b"), of_route, plugin]), 1);
+}

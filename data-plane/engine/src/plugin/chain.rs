@@ -37,6 +37,17 @@ pub struct Described {
 }
 
 impl Chain {
+    /// What is in either, each once.
+    pub(crate) fn joined(self, other: &Self) -> Self {
+        let mut all = self.instances;
+        for instance in &other.instances {
+            if !all.iter().any(|it| Arc::ptr_eq(it, instance)) {
+                all.push(Arc::clone(instance));
+            }
+        }
+        Self::new(all)
+    }
+
     /// Puts instances in order: by `order`, then from broad to narrow scope (global, service, route,
     /// consumer group, consumer), then by name.
     pub fn new(mut instances: Vec<Arc<Instance>>) -> Self {

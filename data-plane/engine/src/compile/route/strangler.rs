@@ -108,12 +108,7 @@ impl Plan {
     ) -> Route {
         let (name, to_legacy) = self.legacy;
         let of_legacy = chain(&name, &to_legacy);
-        let mut all = chain(&self.service, &action).instances;
-        for instance in &of_legacy.instances {
-            if !all.iter().any(|it| Arc::ptr_eq(it, instance)) {
-                all.push(Arc::clone(instance));
-            }
-        }
+        let of_both = chain(&self.service, &action).joined(&of_legacy);
         let legacy = Arc::new(base.variant(to_legacy, of_legacy, Some(1)));
         let fall_through = Arc::new(FallThrough {
             legacy: Arc::clone(&legacy),
@@ -123,7 +118,7 @@ impl Plan {
         });
         let new = Route {
             fall_through: Some(Arc::clone(&fall_through)),
-            ..base.variant(action, Chain::new(all), Some(0))
+            ..base.variant(action, of_both, Some(0))
         };
         let chain = Chain {
             instances: new.chain.instances.clone(),
