@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::net::TcpSocket;
+
 use crate::upstream::read_request;
 
 /// What goes wrong.
@@ -44,6 +46,8 @@ pub(crate) struct FaultProxy {
     /// Where clients connect to.
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
+    /// The port while nobody listens on it: bound, so that no other test can be given it.
+    held: Mutex<Option<TcpSocket>>,
 }
 
 struct Shared {
@@ -65,7 +69,11 @@ impl FaultProxy {
             requests: AtomicU64::new(0),
         });
         accept(listener, &shared);
-        Self { address, shared }
+        Self {
+            address,
+            shared,
+            held: Mutex::default(),
+        }
     }
 
     /// Likewise, with a fault from the beginning.
@@ -84,7 +92,7 @@ impl FaultProxy {
         match (before, fault) {
             (Fault::Refuse, Fault::Refuse) => {}
             (Fault::Refuse, _) => {
-                // The port was ours a moment ago; on Linux the library allows it to be bound again.
+                self.held.lock().unwrap().take();
                 let listener = TcpListener::bind(self.address).unwrap();
                 accept(listener, &self.shared);
             }
@@ -93,6 +101,11 @@ impl FaultProxy {
                 while TcpStream::connect(self.address).is_ok() {
                     thread::yield_now();
                 }
+                let socket = TcpSocket::new_v4().unwrap();
+                // Connections of before may not be forgotten yet.
+                socket.set_reuseaddr(true).unwrap();
+                socket.bind(self.address).unwrap();
+                *self.held.lock().unwrap() = Some(socket);
             }
             _ => {}
         }

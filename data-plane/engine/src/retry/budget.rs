@@ -46,7 +46,7 @@ impl Retrying {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         begun.is_ok().then(|| Permit {
             retrying: Arc::clone(self),
-            place,
+            _place: place,
         })
     }
 
@@ -61,8 +61,7 @@ impl Retrying {
 pub struct Permit {
     retrying: Arc<Retrying>,
     /// Its place under the limits of the upstream, given back with it.
-    #[allow(dead_code)]
-    place: Option<RetryPlace>,
+    _place: Option<RetryPlace>,
 }
 
 impl Drop for Permit {

@@ -23,8 +23,7 @@ pub(super) struct Upstream {
     pub(super) deadline: Deadline,
     pub(super) pace: Pace,
     /// Its place among those that there may be. Dropped with it.
-    #[allow(dead_code)]
-    place: Option<Place>,
+    _place: Option<Place>,
 }
 
 impl Upstream {
@@ -36,7 +35,7 @@ impl Upstream {
             scan: Scan::default(),
             deadline: Deadline::default(),
             pace: Pace::new(),
-            place,
+            _place: place,
         }
     }
 
