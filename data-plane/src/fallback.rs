@@ -49,6 +49,14 @@ impl Cause {
             }
         }
     }
+
+    /// Whether the service may have acted on the request.
+    pub(crate) const fn is_late(self) -> bool {
+        matches!(
+            self.code,
+            None | Some(Code::UpstreamTimeout | Code::BadGateway)
+        )
+    }
 }
 
 /// The fixed answer. The access line keeps why there is one.

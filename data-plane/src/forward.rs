@@ -39,10 +39,12 @@ use crate::{
 };
 use attempt::{Running, Tried};
 use bounded::Bounded;
+pub(crate) use call::ATTEMPT_COUNT;
 use call::Call;
 use failure::{no_target, nobody, too_late};
 use limit::Limit;
 use outgoing::outgoing;
+pub(crate) use plan::may_repeat;
 pub(crate) use replay::Replay;
 use timed::Timed;
 pub(crate) use timers::Timers;

@@ -4,12 +4,13 @@
 mod lane;
 mod tee;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gatewright_engine::{Code, RequestContext, Service, mirror::Mirror};
 use http::{HeaderName, HeaderValue, header, uri::PathAndQuery};
 use http_body_util::BodyExt as _;
 use smallvec::SmallVec;
+use tokio::time::timeout;
 
 use crate::{
     body::Body,
@@ -25,7 +26,7 @@ use tee::tee;
 /// Most copies in flight on a node. Further ones are dropped.
 const MAX_IN_FLIGHT: i64 = 1024;
 /// What tells a copy from the request itself.
-const MARK: HeaderName = HeaderName::from_static("gatewright-mirror");
+pub(crate) const MARK: HeaderName = HeaderName::from_static("gatewright-mirror");
 
 /// What a request is copied of, besides its context.
 pub(crate) struct Original<'a> {
@@ -188,6 +189,8 @@ struct Shadow {
 impl Shadow {
     async fn send(mut self) {
         self.begun.labels.result = "failed";
+        let patience = self.context.route.request_timeout_ms.unwrap_or_default();
+        let patience = Duration::from_millis(u64::from(patience));
         let forward = Forward {
             service: &self.begun.service,
             live: Some(&self.begun.live),
@@ -206,7 +209,8 @@ impl Shadow {
         self.begun.labels.result = match sent {
             Ok((response, _)) => {
                 let failed = response.status().is_server_error();
-                let read = read(response.into_body()).await;
+                let reading = timeout(patience, read(response.into_body()));
+                let read = reading.await.unwrap_or(false);
                 if read && !failed {
                     "answered"
                 } else {
@@ -224,7 +228,7 @@ impl Shadow {
     }
 }
 
-/// Reads to the end, so that the connection can be used again. Within the request's time.
+/// Reads to the end, so that the connection can be used again.
 async fn read(mut body: Body) -> bool {
     while let Some(frame) = body.frame().await {
         if frame.is_err() {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Which attempt it is, for targets, and how many there were, for clients.
-pub(super) const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("gatewright-attempt-count");
+pub(crate) const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("gatewright-attempt-count");
 
 /// What stays the same in all attempts of one request.
 pub(super) struct Call<'a> {

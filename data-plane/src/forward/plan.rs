@@ -24,6 +24,11 @@ pub(super) fn policy<'a>(context: &'a RequestContext, service: &'a Service) -> &
     of_route.unwrap_or(&service.retry)
 }
 
+/// Whether a request may be sent again although a service may have acted on it.
+pub(crate) fn may_repeat(context: &RequestContext, service: &Service) -> bool {
+    policy(context, service).may_repeat(&context.method)
+}
+
 pub(super) fn deadline<'a>(
     context: &'a RequestContext,
     service: &'a Service,

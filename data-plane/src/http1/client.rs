@@ -308,7 +308,10 @@ async fn exchange(
         }
         match wait.idle_timeout {
             Some(patience) if upstream.deadline.poll(patience, context).is_ready() => {
-                Poll::Ready(Err(SendError::IdleTimeout))
+                Poll::Ready(Err(match upload.waits_for_client(upstream) {
+                    true => SendError::RequestBody(BodyError::Timeout),
+                    false => SendError::IdleTimeout,
+                }))
             }
             _ => Poll::Pending,
         }

@@ -22,7 +22,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::inflow::Inflow;
 use crate::{
-    body::Body,
+    body::{Body, BodyError},
     connect::{Identities, Origin, Retire, SendError},
     exchange::Interim,
     http1::{
@@ -152,7 +152,10 @@ impl Sent {
         }
         match self.patience {
             Some(patience) if self.deadline.poll(patience, context).is_ready() => {
-                Poll::Ready(Err(SendError::IdleTimeout))
+                Poll::Ready(Err(match self.upload.waits_for_client() {
+                    true => SendError::RequestBody(BodyError::Timeout),
+                    false => SendError::IdleTimeout,
+                }))
             }
             _ => Poll::Pending,
         }

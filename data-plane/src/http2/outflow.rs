@@ -62,6 +62,11 @@ impl Outflow {
         self.sent
     }
 
+    /// Whether nothing waits for the peer, and the body has not ended.
+    pub(super) fn waits_for_body(&self) -> bool {
+        self.waiting.is_empty() && !self.ended
+    }
+
     /// Tells the peer that the rest does not come.
     pub(super) fn reset(&mut self, reason: Reason) {
         self.ended = true;

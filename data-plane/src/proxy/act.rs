@@ -14,7 +14,7 @@ use crate::{
     exchange::{Incoming, Interim},
     fallback,
     fault::{self, Met},
-    forward::Forward,
+    forward::{Forward, may_repeat},
     grpc::Translation,
     mirror,
     published::Published,
@@ -196,8 +196,10 @@ impl Proxy {
         if let FallbackAction::Answer(answer) = &fallback.action {
             return Ok(fallback::answer(answer, cause, (context, service), record));
         }
-        // A body that has begun to be sent cannot be sent once more.
-        let Some(again) = again.filter(|it| it.empty || !matches!(body, Body::Empty)) else {
+        // A body that has begun to be sent cannot be sent once more, and what may have been done must not be done twice.
+        let may = !cause.is_late() || may_repeat(context, service);
+        let Some(again) = again.filter(|it| may && (it.empty || !matches!(body, Body::Empty)))
+        else {
             return outcome;
         };
         drop(outcome);

@@ -19,6 +19,9 @@ const FIXED: [HeaderName; 8] = [
     HTTP2_SETTINGS,
 ];
 
+/// What the gateway says of its requests to targets. Clients cannot say it.
+const OWN: [HeaderName; 2] = [crate::mirror::MARK, crate::forward::ATTEMPT_COUNT];
+
 /// Removes them from a request, those that `Connection` nominates too. `TE` stays where it says
 /// `trailers`.
 ///
@@ -26,6 +29,11 @@ const FIXED: [HeaderName; 8] = [
 /// `Connection` nominates a field on which routing or protection rests: somebody tries to have
 /// it taken away.
 pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<(), Rejection> {
+    if headers.keys().any(is_own) {
+        for name in OWN {
+            headers.remove(name);
+        }
+    }
     // One pass over few names, where most messages have none of these, is cheaper than nine lookups.
     if !headers.keys().any(is_hop_by_hop) {
         return Ok(());
@@ -64,6 +72,10 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     headers.remove(header::TE);
+}
+
+fn is_own(name: &HeaderName) -> bool {
+    name.as_str().starts_with("gatewright-")
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {

@@ -141,3 +141,12 @@ async fn a_route_bounds_its_bodies() {
     assert_eq!(post("1234").await, 200);
     assert_eq!(post("12345").await, 413);
 }
+
+#[tokio::test]
+async fn what_the_gateway_says_of_its_own_requests_is_not_taken_from_clients() {
+    let gateway = echo(&[], json!({})).await;
+    let forged = "Gatewright-Mirror: true\r\nGatewright-Attempt-Count: 2\r\nGatewrights: 3\r\n";
+    let passed = seen(&gateway, forged).await;
+    assert!(!passed.contains("gatewright-"), "{passed}");
+    assert!(passed.contains("gatewrights: 3\r\n"), "{passed}");
+}

@@ -1,9 +1,10 @@
 //! Targets that fail requests are left out, and come back.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use gatewright_proto::Kind;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::{
     fault::{Fault, FaultProxy},
@@ -253,4 +254,43 @@ async fn a_client_that_does_not_wait_says_nothing_of_a_target() {
     assert_eq!(pool.ejections("consecutive_5xx").await, 0);
     ask(2000).await;
     assert_eq!(pool.ejections("consecutive_5xx").await, 1);
+}
+
+/// A target that speaks HTTP/2 and waits for the end of a body.
+async fn waiting_http2() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut frames = h2::server::handshake(socket).await.unwrap();
+                let mut waiting = Vec::new();
+                while let Some(Ok(request)) = frames.accept().await {
+                    waiting.push(request);
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_client_that_stops_sending_its_body_does_not_eject_targets() {
+    let settings = json!({"consecutive_5xx": 1, "base_ejection_ms": "1h"});
+    let mut pool = Pool::start(&[Fault::None; 2], &settings).await;
+    let request =
+        b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 9\r\n\r\nabc";
+    for protocol in ["http1", "http2"] {
+        let service =
+            json!({"name": "s", "upstream": "u", "idle_timeout_ms": 100, "protocol": protocol});
+        pool.gateway.apply(&[(Kind::Service, service)]);
+        let answer = pool.gateway.raw(request).await;
+        assert_eq!(status(&answer), 408, "{protocol}: {answer}");
+        assert_eq!(pool.ejections("consecutive_5xx").await, 0, "{protocol}");
+        for name in ["t0", "t1"] {
+            let address = waiting_http2().await.to_string();
+            let target = json!({"name": name, "upstream": "u", "address": address});
+            pool.gateway.apply(&[(Kind::Target, target)]);
+        }
+    }
 }

@@ -144,3 +144,23 @@ async fn the_access_line_says_who_answered_and_why() {
     assert_eq!(line["service"], "s");
     assert_eq!(line["status"], 503);
 }
+
+#[tokio::test]
+async fn what_a_service_may_have_acted_on_is_not_asked_of_another_one_unless_it_may_be_repeated() {
+    let proxy = FaultProxy::with(upstream::echo(), Fault::Status(503));
+    let fallback = json!({"service": "other", "statuses": [503]});
+    let gateway = falling_back(proxy.address, fallback).await;
+    let ask = async |method: &str| {
+        let request = format!(
+            "{method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        says(&gateway.raw(request.as_bytes()).await, "service")
+    };
+    for fault in [Fault::Status(503), Fault::ResetMidHead, Fault::Hang] {
+        proxy.set(fault);
+        assert!(!ask("POST").await, "{fault:?}");
+        assert!(ask("PUT").await, "{fault:?}");
+    }
+    proxy.set(Fault::Refuse);
+    assert!(ask("POST").await, "nobody has seen it");
+}

@@ -159,3 +159,22 @@ async fn a_share_of_none_is_none() {
     assert!(seen.try_recv().is_err());
     assert_eq!(counted(&gateway, "m0", "answered").await, 0);
 }
+
+#[tokio::test]
+async fn a_mirror_that_sends_events_without_end_keeps_its_place_for_its_time_only() {
+    let endless = scripted(|mut socket| {
+        let _ = read_request(&mut socket);
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+        let mut sent = socket.write_all(head);
+        while sent.is_ok() {
+            std::thread::yield_now();
+            sent = socket.write_all(b"data: more\n\n");
+        }
+    });
+    let gateway = mirrored(&[(endless, json!({"timeout_ms": 100}))]).await;
+    assert_eq!(status(&post(&gateway, "the order").await), 200);
+    eventually("it is given up", async || {
+        counted(&gateway, "m0", "failed").await == 1
+    })
+    .await;
+}

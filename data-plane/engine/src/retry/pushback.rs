@@ -17,21 +17,22 @@ pub(super) enum Pushback {
     Silent,
     /// This wait.
     Wait(Duration),
-    /// Not to come back (gRFC A6: a pushback that is negative, or not a number).
+    /// Not to come back (gRFC A6: a pushback that is negative, or not a number; or beyond [`MAX_PAUSE`]).
     Never,
 }
 
 /// Reads it: `grpc-retry-pushback-ms`, then `Retry-After` in seconds, then `X-RateLimit-Reset` as seconds since
-/// 1970, of which `unix_now` is the present. What does not parse, or is beyond [`MAX_PAUSE`], is not there.
+/// 1970, of which `unix_now` is the present. Of the latter two, what does not parse, or is beyond [`MAX_PAUSE`], is
+/// not there.
 pub(super) fn read(headers: &HeaderMap, unix_now: u64) -> Pushback {
     if let Some(value) = headers.get(GRPC_PUSHBACK) {
         let wait = value
             .to_str()
             .ok()
             .and_then(|text| text.parse::<u64>().ok());
-        return wait.map_or(Pushback::Never, |ms| {
-            Pushback::Wait(Duration::from_millis(ms))
-        });
+        let wait = wait.map(Duration::from_millis);
+        let wait = wait.filter(|wait| *wait <= MAX_PAUSE);
+        return wait.map_or(Pushback::Never, Pushback::Wait);
     }
     let number =
         |name: &HeaderName| -> Option<u64> { headers.get(name)?.to_str().ok()?.parse().ok() };

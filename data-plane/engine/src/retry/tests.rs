@@ -232,6 +232,8 @@ fn a_response_may_say_how_long_to_wait() {
     assert_eq!(asked(&[("grpc-retry-pushback-ms", "100")]), after(125));
     let never = Step::Stop(Stop::Late);
     assert_eq!(asked(&[("grpc-retry-pushback-ms", "-1")]), never);
+    let long = [("grpc-retry-pushback-ms", "300001")];
+    assert_eq!(asked(&long), never, "no request waits that long");
 }
 
 #[test]

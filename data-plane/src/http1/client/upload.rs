@@ -63,6 +63,11 @@ impl Upload {
         self.state == Sending::Done
     }
 
+    /// Whether all that has come of the body was sent, and more is to come: silence is then not the target's.
+    pub(super) fn waits_for_client(&self, upstream: &Upstream) -> bool {
+        self.state == Sending::Body && !self.waits && upstream.outbox.is_empty()
+    }
+
     /// Whether the target has not said yet that it wants the body.
     pub(super) const fn is_waiting(&self) -> bool {
         self.waits

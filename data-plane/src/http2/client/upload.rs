@@ -42,6 +42,11 @@ impl Upload {
         self.outflow.sent()
     }
 
+    /// Whether all that has come of the body was sent, and more is to come: silence is then not the target's.
+    pub(super) fn waits_for_client(&self) -> bool {
+        !self.is_done && !self.waits && self.outflow.waits_for_body()
+    }
+
     /// Whether the body is held back until the target asks for it.
     pub(super) const fn is_waiting(&self) -> bool {
         self.waits && !self.is_done
