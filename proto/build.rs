@@ -1,4 +1,4 @@
-//! Generates the contract's types, with serde and JSON schema on those of `resource.proto`, and the
+//! Generates the contract's types, with serde and JSON schema on those that `resource.proto` needs, and the
 //! table of kinds from the one list of them, the oneof of `Resource`.
 
 use std::{env, fmt::Write as _, fs, path::PathBuf};
@@ -13,11 +13,14 @@ use protox::prost_reflect::{
 
 const PACKAGE: &str = "gatewright.v1";
 
+/// The stream between the planes. Every other file is of what an operator configures.
+const DISCOVERY: &str = "discovery.proto";
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    for file in ["resource.proto", "discovery.proto"] {
-        println!("cargo::rerun-if-changed={file}");
+    let files = protox::compile(["resource.proto", DISCOVERY], ["."])?;
+    for file in &files.file {
+        println!("cargo::rerun-if-changed={}", file.name());
     }
-    let files = protox::compile(["resource.proto", "discovery.proto"], ["."])?;
     let pool = DescriptorPool::decode(files.encode_to_vec().as_slice())?;
     let mut config = Config::new();
     config.btree_map(["."]);
@@ -26,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     config.bytes([".gatewright.v1.Update.body"]);
     for message in pool.all_messages() {
-        if message.parent_file().name() == "resource.proto" && !message.is_map_entry() {
+        if message.parent_file().name() != DISCOVERY && !message.is_map_entry() {
             describe_message(&mut config, &message);
         }
     }
@@ -34,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         config.message_attribute(format!("{PACKAGE}.{name}"), REPORTED_SERDE);
     }
     for enumeration in pool.all_enums() {
-        if enumeration.parent_file().name() == "resource.proto" {
+        if enumeration.parent_file().name() != DISCOVERY {
             config.enum_attribute(enumeration.full_name(), SERDE);
             config.enum_attribute(
                 enumeration.full_name(),

@@ -1,4 +1,4 @@
-//! The contract of the two planes: the resources (`resource.proto`) and the stream that carries them
+//! The contract of the two planes: the resources (`resource.proto` and what it imports) and the stream that carries them
 //! (`discovery.proto`). Generated types, the one way to name a resource ([`Key`]), the few places
 //! where JSON is spelled unlike protobuf ([`json`]) and the hashes both sides compare ([`Version`],
 //! [`Digest`]). Nothing here decides anything.

@@ -99,6 +99,13 @@ async fn either_control_plane_lists_all_nodes_with_the_one_that_each_is_connecte
     let fleet = Fleet::start(|number, urls| vec![urls[number % 2].clone()]).await;
     let mut seen = Vec::new();
     for control_plane in &fleet.control_planes {
+        // What the other one's nodes have applied arrives through the database, a moment later.
+        let current = async || {
+            let answer = control_plane.admin.get("/v1/nodes").await.json();
+            let mut nodes = answer["items"].as_array().unwrap().iter();
+            nodes.all(|it| it["state"] == "current")
+        };
+        eventually("every node is shown as current", current).await;
         let answer = control_plane.admin.get("/v1/nodes").await.json();
         let nodes = answer["items"].as_array().unwrap();
         assert_eq!(nodes.len(), 3, "{answer}");
