@@ -56,8 +56,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// What control planes show and share as JSON. Those of other versions read it: fields may be missing or
 /// unknown.
-const REPORTED: [&str; 5] = [
+const REPORTED: [&str; 7] = [
     "NodeReport",
+    "CredentialUse",
+    "MissingSecret",
     "TargetHealth",
     "ServiceState",
     "StranglerState",
@@ -121,6 +123,9 @@ fn attributes(field: &FieldDescriptor) -> Vec<String> {
             "#[serde(with = \"crate::json::Enumeration::<{name}>\")]"
         ));
         list.push(format!("#[schemars(with = \"{name}\")]"));
+    } else if field.name().ends_with("_at_ms") {
+        list.push("#[serde(deserialize_with = \"crate::json::moment\")]".to_owned());
+        list.push("#[schemars(with = \"Option<crate::json::Moment>\")]".to_owned());
     } else if field.name().ends_with("_ms") {
         list.push("#[serde(deserialize_with = \"crate::json::milliseconds\")]".to_owned());
         list.push("#[schemars(with = \"Option<crate::json::Milliseconds>\")]".to_owned());

@@ -2,8 +2,13 @@
 
 use std::{fmt, marker::PhantomData};
 
+mod moment;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+pub(crate) use moment::{Moment, moment};
+pub use moment::{parse_moment, write_moment};
 
 /// Whether an enumeration has its first value, the default, which is left out.
 pub(crate) fn is_first(value: &i32) -> bool {
