@@ -5,6 +5,9 @@ use std::{
     io::{self, BufRead, IsTerminal as _, Write},
 };
 
+/// Clears a screen, and goes to its upper left corner.
+const CLEAR: &[u8] = b"\x1b[2J\x1b[H";
+
 /// Where a command reads and writes.
 pub struct Terminal<'a> {
     /// Standard input.
@@ -17,6 +20,8 @@ pub struct Terminal<'a> {
     pub colour: bool,
     /// Whether a person is there to answer questions.
     pub interactive: bool,
+    /// Whether standard output is a screen, on which things can be drawn again.
+    pub screen: bool,
 }
 
 impl std::fmt::Debug for Terminal<'_> {
@@ -24,6 +29,7 @@ impl std::fmt::Debug for Terminal<'_> {
         out.debug_struct("Terminal")
             .field("colour", &self.colour)
             .field("interactive", &self.interactive)
+            .field("screen", &self.screen)
             .finish_non_exhaustive()
     }
 }
@@ -38,6 +44,7 @@ impl Terminal<'static> {
             err: Box::new(io::stderr()),
             colour: io::stdout().is_terminal() && !plain,
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+            screen: io::stdout().is_terminal(),
         }
     }
 }
@@ -49,6 +56,30 @@ impl Terminal<'_> {
     /// Nobody reads it.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{text}")
+    }
+
+    /// Writes what this draws, all of it at once; on a screen, in the place of what was there before.
+    ///
+    /// # Errors
+    /// Nobody reads it, or it could not be drawn.
+    pub fn draw(
+        &mut self,
+        draw: impl FnOnce(&mut Terminal<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut drawn = Vec::new();
+        if self.screen {
+            drawn.extend_from_slice(CLEAR);
+        }
+        draw(&mut Terminal {
+            input: Box::new(io::empty()),
+            out: Box::new(&mut drawn),
+            err: Box::new(&mut self.err),
+            colour: self.colour,
+            interactive: false,
+            screen: self.screen,
+        })?;
+        self.out.write_all(&drawn)?;
+        Ok(self.out.flush()?)
     }
 
     /// Writes a line to standard error.

@@ -9,13 +9,17 @@ use std::{
 };
 
 use gatewright_engine::{
-    Code, Rejection, RequestContext,
+    Code, Rejection, RequestContext, Snapshot,
     guard::{Change, Guard, Moment, Permit, Phase, RouteBreaker},
     outcome::{End, Outcome},
+    plugin::EFFECTIVE_RATE,
 };
 use gatewright_proto::v1::{Protocol, ServiceState};
 
-use crate::{forward::attempt, http1::client::Received, published::LiveService, telemetry::Record};
+use crate::{
+    config_stream::Draft, forward::attempt, http1::client::Received, published::LiveService,
+    telemetry::Record,
+};
 pub(crate) use metrics::GuardMetrics;
 
 /// When time began for all guards of the process.
@@ -151,4 +155,28 @@ pub(crate) fn report(guard: &Guard, row: &mut ServiceState) {
         };
         row.in_flight = u64::from(concurrency.state.in_flight());
     }
+}
+
+/// Tells the control plane which shares of adaptive rate limits are in force, for services that there are.
+pub(crate) fn report_rates(snapshot: &Snapshot, draft: &mut Draft) {
+    for instance in snapshot.plugins.values() {
+        instance.gauges(&mut |gauge| {
+            if gauge.name != EFFECTIVE_RATE || !is_service(snapshot, gauge.service) {
+                return;
+            }
+            let percent = (gauge.value * 100.0).round().clamp(1.0, 100.0) as u32;
+            let row = draft.service(gauge.service);
+            row.rate_percent = match row.rate_percent {
+                0 => percent,
+                other => other.min(percent),
+            };
+        });
+    }
+}
+
+fn is_service(snapshot: &Snapshot, name: &str) -> bool {
+    let found = snapshot
+        .services
+        .binary_search_by(|it| (*it.name).cmp(name));
+    found.is_ok()
 }

@@ -227,14 +227,16 @@ impl Publisher {
 
 impl Reporter for Publisher {
     fn report(&self, draft: &mut Draft) {
-        let published = self.current.load();
+        let (published, now) = (self.current.load(), Instant::now());
         for service in &published.services {
             let metrics = &service.metrics;
             let row = draft.service(&metrics.service);
-            row.requests = metrics.requests();
+            row.in_flight = service.upstream.in_flight();
+            metrics.report(row, now);
             guard::report(&service.guard, row);
             service.upstream.report(draft);
         }
+        guard::report_rates(&published.snapshot, draft);
         stranglers::report(&published.snapshot, draft);
     }
 }

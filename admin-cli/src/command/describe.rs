@@ -1,5 +1,8 @@
 //! `gatewright describe`: a resource and what it is connected with.
 
+mod fares;
+mod watch;
+
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -9,18 +12,24 @@ use gatewright_engine::{
 };
 use gatewright_proto::{Key, Kind, Resource};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
+use self::fares::Fares;
 use super::{Settings, subject::Subject};
 use crate::{
     Client, Terminal,
     output::{self, Format},
 };
 
-/// Shows a resource with what it refers to, what refers to it, and the plugins in force.
+/// Shows a resource with what it refers to, what refers to it, and the plugins in force; of a service also how it
+/// fares on each node.
 #[derive(Args, Debug)]
 pub(crate) struct Describe {
     #[command(flatten)]
     subject: Subject,
+    /// Of services: show how they fare once a second, until interrupted.
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// What is known of a resource.
@@ -39,6 +48,8 @@ struct Description {
     strangler: Value,
     /// The nodes that refuse it, and why.
     rejects: Vec<Value>,
+    /// How a service fares on each node.
+    fares: Option<Fares>,
 }
 
 impl Describe {
@@ -46,8 +57,13 @@ impl Describe {
         &self,
         settings: &Settings,
         terminal: &mut Terminal<'_>,
+        stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        for key in self.subject.keys()? {
+        let keys = self.subject.keys()?;
+        if self.watch {
+            return watch::run(&keys, settings, terminal, stop).await;
+        }
+        for key in keys {
             let description = Description::of(key, &settings.client()?).await?;
             match settings.format {
                 Format::Table => description.write(terminal)?,
@@ -73,6 +89,10 @@ impl Description {
             false => Value::Null,
         };
         let nodes = client.get("/v1/nodes").await?;
+        let fares = match key.kind {
+            Kind::Service => Some(Fares::ask(&resource, &nodes, client).await?),
+            _ => None,
+        };
         let registry = Registry::default();
         let mut description = Self {
             resource,
@@ -82,6 +102,7 @@ impl Description {
             chain: list(&chain["chain"].take()),
             strangler,
             rejects: rejects(&key, &nodes),
+            fares,
             key,
         };
         for other in resources(&all) {
@@ -104,7 +125,7 @@ impl Description {
             let item = |it: &Reference| json!({"resource": it.key.to_string(), "field": it.field});
             references.iter().map(item).collect()
         };
-        json!({
+        let mut all = json!({
             "resource": self.resource,
             "references": list(&self.references),
             "referrers": list(&self.referrers),
@@ -112,7 +133,11 @@ impl Description {
             "backends": self.backends.iter().cloned().collect::<BTreeMap<_, _>>(),
             "strangler": self.strangler,
             "rejects": self.rejects,
-        })
+        });
+        if let Some(fares) = &self.fares {
+            all["nodes"] = fares.json();
+        }
+        all
     }
 
     fn write(&self, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
@@ -137,7 +162,11 @@ impl Description {
             "Still goes to the legacy service",
             legacy(&self.strangler).into_iter(),
         )?;
-        section(terminal, "Refused", self.rejects.iter().map(output::cell))
+        section(terminal, "Refused", self.rejects.iter().map(output::cell))?;
+        match &self.fares {
+            Some(fares) => fares.write(terminal),
+            None => Ok(()),
+        }
     }
 }
 

@@ -48,7 +48,8 @@ pub(crate) enum Command {
     Export(export::Export),
     /// List resources of a kind, or show some.
     Get(get::Get),
-    /// Show a resource with what it refers to, what refers to it, and the plugins in force.
+    /// Show a resource with what it refers to, what refers to it, and the plugins in force; of a service also how it
+    /// fares on each node.
     Describe(describe::Describe),
     /// Delete resources, one after the other.
     Delete(delete::Delete),
@@ -109,7 +110,7 @@ pub(crate) async fn run(
         Command::Validate(validate) => validate.run(terminal)?,
         Command::Export(export) => export.run(settings, terminal).await?,
         Command::Get(get) => get.run(settings, terminal).await?,
-        Command::Describe(describe) => describe.run(settings, terminal).await?,
+        Command::Describe(describe) => describe.run(settings, terminal, stop).await?,
         Command::Delete(delete) => delete.run(settings, terminal).await?,
         Command::Explain(explain) => explain.run(settings, terminal)?,
         Command::Why(why) => why.run(settings, terminal).await?,

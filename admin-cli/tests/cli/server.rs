@@ -45,6 +45,7 @@ async fn run(arguments: &[&str], input: &str, interactive: bool) -> Said {
         err: Box::new(&mut err),
         colour: false,
         interactive,
+        screen: false,
     };
     let arguments = ["gatewright"].iter().chain(arguments);
     let stop = CancellationToken::new();

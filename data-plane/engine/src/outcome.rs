@@ -35,6 +35,9 @@ pub enum End {
         /// Whether a byte of the request had been sent.
         sent: bool,
     },
+    /// The target closed a connection that had been idle, most likely before it saw the request: says nothing of
+    /// the target.
+    IdleClosed,
     /// No response head within the time of the attempt, or of the request.
     Timeout,
     /// The client went away or its body failed: says nothing of the target.
@@ -50,6 +53,7 @@ impl End {
             Self::ConnectTimeout => "connect_timeout",
             Self::Refused => "refused",
             Self::Reset { .. } => "reset",
+            Self::IdleClosed => "idle_closed",
             Self::Timeout => "timeout",
             Self::Abandoned => "abandoned",
         }
@@ -69,14 +73,17 @@ impl Outcome {
                 let of_grpc = grpc.is_some_and(|code| GRPC_FAILURES.contains(&code));
                 Some(!status.is_server_error() && !of_grpc)
             }
-            End::Abandoned => None,
+            End::IdleClosed | End::Abandoned => None,
             _ => Some(false),
         }
     }
 
     /// Whether there was no response at all, whose cause is between gateway and target.
     pub const fn is_local(&self) -> bool {
-        !matches!(self.end, End::Response { .. } | End::Abandoned)
+        !matches!(
+            self.end,
+            End::Response { .. } | End::IdleClosed | End::Abandoned
+        )
     }
 
     /// The status of the response, where there was one.
@@ -114,8 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_went_away_says_nothing_of_the_target() {
-        assert_eq!(outcome(End::Abandoned).succeeded(), None);
-        assert!(!outcome(End::Abandoned).is_local());
+    fn a_client_that_went_away_and_a_connection_that_was_idle_say_nothing_of_the_target() {
+        for end in [End::Abandoned, End::IdleClosed] {
+            assert_eq!(outcome(end).succeeded(), None);
+            assert!(!outcome(end).is_local());
+        }
     }
 }

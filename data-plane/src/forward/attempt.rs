@@ -155,7 +155,10 @@ fn end(sent: &Result<Received, SendError>, spoken: Spoken) -> End {
         Err(SendError::Connect(_)) => End::Connect,
         Err(SendError::ConnectTimeout(_)) => End::ConnectTimeout,
         Err(SendError::Refused) => End::Refused,
-        Err(SendError::Closed { .. } | SendError::Malformed(_)) => End::Reset { sent: true },
+        Err(SendError::Closed { reused: true }) => End::IdleClosed,
+        Err(SendError::Closed { reused: false } | SendError::Malformed(_)) => {
+            End::Reset { sent: true }
+        }
         Err(SendError::IdleTimeout | SendError::AttemptTimeout(_)) => End::Timeout,
         // That the gateway may not open another connection says nothing of the target.
         Err(SendError::RequestBody(_) | SendError::Overloaded) => End::Abandoned,

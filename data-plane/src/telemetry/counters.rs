@@ -4,13 +4,14 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
+use gatewright_proto::v1::ServiceState;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
@@ -20,6 +21,7 @@ use prometheus_client::{
 
 use super::{
     histogram::Histogram,
+    recent::Recent,
     retries::{self, RetryCounters},
 };
 use crate::{
@@ -102,6 +104,10 @@ pub struct ServiceMetrics {
 struct Durations {
     request: Histogram,
     upstream: Histogram,
+    /// Exchanges that were answered with 5xx.
+    errors: AtomicU64,
+    /// For reports: what the request's durations were a while ago.
+    recent: Mutex<Recent>,
 }
 
 impl ServiceMetrics {
@@ -114,15 +120,26 @@ impl ServiceMetrics {
         }
     }
 
-    /// How many exchanges were counted.
-    pub(crate) fn requests(&self) -> u64 {
-        self.durations.get().map_or(0, |it| it.request.count())
+    /// Tells how many exchanges there were, how many failed, and how long they took of late.
+    pub(crate) fn report(&self, row: &mut ServiceState, now: Instant) {
+        let Some(durations) = self.durations.get() else {
+            return;
+        };
+        let counts = durations.request.counts();
+        row.requests = counts.iter().sum();
+        row.errors = durations.errors.load(Ordering::Relaxed);
+        let recent = durations.recent.lock();
+        let mut recent = recent.unwrap_or_else(PoisonError::into_inner);
+        [row.p50_ms, row.p99_ms] = recent.latency_ms(now, counts);
     }
 
-    /// Counts an exchange: how long it took, and how long the target took to the head of its answer.
-    pub(super) fn observe(&self, request: Duration, upstream: Option<Duration>) {
+    /// Counts an exchange: its answer's status, how long it took, and how long the target took to the head of its answer.
+    pub(super) fn observe(&self, status: u16, request: Duration, upstream: Option<Duration>) {
         let durations = self.durations.get_or_init(Box::default);
         durations.request.observe(request);
+        if status >= 500 {
+            durations.errors.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(upstream) = upstream {
             durations.upstream.observe(upstream);
         }

@@ -13,6 +13,9 @@ const BOUNDS_US: [u64; 13] = [
     2_500_000, 10_000_000,
 ];
 
+/// Counts by duration, at one moment.
+pub(super) type Counts = [u64; BOUNDS_US.len() + 1];
+
 /// Counts by duration.
 #[derive(Debug, Default)]
 pub(super) struct Histogram {
@@ -31,8 +34,12 @@ impl Histogram {
 
     /// How many were counted.
     pub(super) fn count(&self) -> u64 {
-        let counts = self.counts.iter().map(|it| it.load(Ordering::Relaxed));
-        counts.sum()
+        self.counts().iter().sum()
+    }
+
+    /// All counts.
+    pub(super) fn counts(&self) -> Counts {
+        std::array::from_fn(|place| self.counts[place].load(Ordering::Relaxed))
     }
 
     /// Writes it, in seconds.
@@ -43,6 +50,30 @@ impl Histogram {
         let total = buckets.iter().map(|(_, count)| count).sum();
         let sum = seconds(self.sum_us.load(Ordering::Relaxed));
         encoder.encode_histogram::<NoLabelSet>(sum, total, &buckets, None)
+    }
+}
+
+/// What this share of the durations does not exceed, in milliseconds, as if they lay evenly within their bounds.
+/// 0 where there are none; the last bound where they are over it.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "an estimate, of counts far below 2^53"
+)]
+pub(super) fn quantile_ms(counts: &Counts, share: f64) -> f64 {
+    let wanted = counts.iter().sum::<u64>() as f64 * share;
+    let (mut below, mut least_us) = (0.0, 0);
+    for (count, bound_us) in counts.iter().zip(BOUNDS_US) {
+        let count = *count as f64;
+        if count > 0.0 && below + count >= wanted {
+            let part = ((wanted - below) / count).clamp(0.0, 1.0);
+            let us = least_us as f64 + part * (bound_us - least_us) as f64;
+            return us / 1000.0;
+        }
+        (below, least_us) = (below + count, bound_us);
+    }
+    match wanted > 0.0 {
+        true => least_us as f64 / 1000.0,
+        false => 0.0,
     }
 }
 

@@ -12,6 +12,7 @@ mod labels;
 mod line;
 mod metrics;
 mod names;
+mod recent;
 mod record;
 mod retries;
 mod stage;

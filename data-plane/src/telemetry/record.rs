@@ -262,7 +262,7 @@ impl Facts {
             .unwrap_or(&metrics.unmatched)
             .count(self.status);
         if let Some(service) = &self.service {
-            service.observe(took, self.upstream);
+            service.observe(self.status, took, self.upstream);
         }
         if let Some(code) = self.code {
             let labels = RejectionLabels {

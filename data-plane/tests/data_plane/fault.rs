@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     HalfStatus,
     /// What comes is not HTTP.
     Garbage,
+    /// Each connection is closed, without an answer, when its second request has come.
+    OneEach,
 }
 
 /// The proxy. Dropped, it refuses connections.
@@ -138,7 +140,12 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) {
                 _ => {
                     shared.connections.fetch_add(1, Ordering::Relaxed);
                     let shared = Arc::clone(&shared);
-                    thread::spawn(move || while serve(&socket, &shared).is_ok() {});
+                    thread::spawn(move || {
+                        let mut served = 0;
+                        while serve(&socket, &shared, served).is_ok() {
+                            served += 1;
+                        }
+                    });
                 }
             }
         }
@@ -151,8 +158,8 @@ impl Shared {
     }
 }
 
-/// One request and what comes of it. An error ends the connection.
-fn serve(mut socket: &TcpStream, shared: &Shared) -> io::Result<()> {
+/// One request and what comes of it, after so many others. An error ends the connection.
+fn serve(mut socket: &TcpStream, shared: &Shared, served: u64) -> io::Result<()> {
     let over = || io::Error::from(io::ErrorKind::ConnectionAborted);
     let request = read_request(&mut socket.try_clone()?).ok_or_else(over)?;
     let number = shared.requests.fetch_add(1, Ordering::Relaxed);
@@ -183,7 +190,8 @@ fn serve(mut socket: &TcpStream, shared: &Shared) -> io::Result<()> {
         Fault::Status(status) => return answer(socket, status),
         Fault::HalfStatus if number.is_multiple_of(2) => return answer(socket, 503),
         Fault::Slow(by) => thread::sleep(by),
-        Fault::HalfStatus | Fault::None => {}
+        Fault::OneEach if served > 0 => return Err(over()),
+        Fault::HalfStatus | Fault::OneEach | Fault::None => {}
     }
     let mut target = TcpStream::connect(shared.target)?;
     target.write_all(&request)?;

@@ -59,6 +59,9 @@ pub trait Plugin: Send + Sync + std::fmt::Debug {
     fn gauges(&self, _tell: &mut dyn FnMut(Gauge<'_>)) {}
 }
 
+/// The gauge of adaptive rate limits: the share of a limit that is in force, 0 to 1.
+pub const EFFECTIVE_RATE: &str = "rate_limit_effective_ratio";
+
 /// A value of a plugin for the metrics, of which the labels are the instance and a service.
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge<'a> {

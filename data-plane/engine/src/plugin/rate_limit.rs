@@ -20,7 +20,7 @@ use self::{
     settings::Settings,
     store::{KeyBytes, Store, Verdict},
 };
-use super::{Build, Configure, Flow, Gauge, InvalidSetting, Plugin};
+use super::{Build, Configure, EFFECTIVE_RATE, Flow, Gauge, InvalidSetting, Plugin};
 use crate::{Action, Code, Note, Rejection, RequestContext};
 
 mod adaptive;
@@ -164,7 +164,7 @@ impl Plugin for RateLimit {
         if let Some(adaptive) = &self.adaptive {
             adaptive.each(|service, value| {
                 tell(Gauge {
-                    name: "rate_limit_effective_ratio",
+                    name: EFFECTIVE_RATE,
                     help: "The share of an adaptive rate limit that is in force",
                     service,
                     value,

@@ -128,7 +128,7 @@ impl RetryPolicy {
                 (listed || no_response, Reason::RefusedStream)
             }
             End::Reset { sent: false } => (unsent, Reason::Reset),
-            End::Reset { sent: true } => (no_response, Reason::Reset),
+            End::Reset { sent: true } | End::IdleClosed => (no_response, Reason::Reset),
             End::Timeout => (no_response, Reason::Timeout),
             End::Response { status, grpc } => return self.of_response(*status, *grpc, headers),
             End::Abandoned => (false, Reason::Reset),
