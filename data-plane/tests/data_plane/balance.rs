@@ -20,7 +20,11 @@ struct Pool {
 }
 
 impl Pool {
-    async fn start(upstream: Value, targets: &[&'static str]) -> Self {
+    /// Targets take turns where the upstream does not say otherwise.
+    async fn start(mut upstream: Value, targets: &[&'static str]) -> Self {
+        if upstream["balancer"].is_null() {
+            upstream["balancer"] = json!("round_robin");
+        }
         let address = |name: &&'static str| (*name, named(name).to_string());
         let mut pool = Self {
             gateway: Gateway::start().await,
@@ -137,6 +141,22 @@ async fn a_session_cookie_of_ones_own_making_leads_nowhere_in_particular() {
 }
 
 #[tokio::test]
+async fn a_session_goes_before_what_is_hashed() {
+    let hash = json!([{"header": "x-user"}]);
+    let upstream = json!({"name": "u", "balancer": "maglev", "hash": hash, "session": {}});
+    let pool = Pool::start(upstream, &NAMES).await;
+    let answer = pool.with("X-User: 1\r\n").await;
+    let (own, session) = (body(&answer), sent(cookie(&answer).unwrap()));
+    let mut hashed = HashSet::new();
+    for user in 0..12 {
+        let user = format!("X-User: {user}\r\n");
+        hashed.insert(body(&pool.with(&user).await).to_owned());
+        assert_eq!(body(&pool.with(&format!("{user}{session}")).await), own);
+    }
+    assert!(hashed.len() > 1, "{hashed:?}");
+}
+
+#[tokio::test]
 async fn a_drained_target_gets_nothing_new() {
     let mut pool = Pool::start(json!({"name": "u"}), &["a", "b"]).await;
     assert_eq!(pool.answers(10, "").await.len(), 2);
@@ -200,8 +220,10 @@ async fn a_target_that_joins_begins_with_little() {
     // A tenth of what each of the others gets.
     assert!(answers["c"] <= 4, "{answers:?}");
     // Without the setting, all of it at once.
-    pool.gateway
-        .apply(&[(Kind::Upstream, json!({"name": "u"}))]);
+    pool.gateway.apply(&[(
+        Kind::Upstream,
+        json!({"name": "u", "balancer": "round_robin"}),
+    )]);
     assert_eq!(pool.answers(30, "").await["c"], 10);
 }
 

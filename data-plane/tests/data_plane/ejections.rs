@@ -66,7 +66,7 @@ impl Pool {
 }
 
 fn upstream_with(outlier_detection: &Value) -> Value {
-    json!({"name": "u", "outlier_detection": outlier_detection})
+    json!({"name": "u", "balancer": "round_robin", "outlier_detection": outlier_detection})
 }
 
 #[tokio::test]

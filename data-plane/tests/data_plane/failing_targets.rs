@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use gatewright_proto::Kind;
+use serde_json::{Value, json};
 
 use crate::{fault::Fault, fleet::Fleet, gateway::status};
 
@@ -38,43 +39,103 @@ async fn with_a_third_of_the_targets_failing_at_random_clients_see_no_error() {
     }
 }
 
+/// What a minute of load comes to.
+struct Minute {
+    asked: u64,
+    failed: u64,
+    /// Requests that reached targets, retries included.
+    reached: u64,
+}
+
+impl Minute {
+    /// 48 clients ask as fast as they are answered, with the retries that docs/resilience.md has, while every two seconds
+    /// the targets that are `failing`, by their place and the number of the round, fail in a way that is chosen at random.
+    async fn pass(upstream: Value, failing: impl Fn(usize, usize) -> bool) -> Self {
+        let on = json!({"on": ["server_error"], "attempts": 3, "per_try_timeout_ms": 500});
+        let mut fleet = Fleet::start(&[Fault::None; 9], json!({ "retry": on })).await;
+        fleet.gateway.apply(&[(Kind::Upstream, upstream)]);
+        let end = Instant::now() + Duration::from_secs(60);
+        let ask = async || {
+            let (mut asked, mut failed) = (0u64, 0u64);
+            while Instant::now() < end {
+                failed += u64::from(status(&fleet.send("GET", "").await) != 200);
+                asked += 1;
+            }
+            (asked, failed)
+        };
+        let rounds = async {
+            for round in 0.. {
+                if Instant::now() >= end {
+                    return;
+                }
+                for (place, target) in fleet.targets.iter().enumerate() {
+                    target.set(match failing(place, round) {
+                        true => FAULTS[rand::random_range(0..FAULTS.len())],
+                        false => Fault::None,
+                    });
+                }
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        };
+        let all = futures_util::future::join_all((0..48).map(|_| ask()));
+        let (counts, ()) = tokio::join!(all, rounds);
+        Self {
+            asked: counts.iter().map(|it| it.0).sum(),
+            failed: counts.iter().map(|it| it.1).sum(),
+            reached: fleet.total(),
+        }
+    }
+}
+
+impl std::fmt::Display for Minute {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            asked,
+            failed,
+            reached,
+        } = self;
+        write!(
+            out,
+            "{asked} requests, {failed} failed, {reached} reached targets"
+        )
+    }
+}
+
+const FAULTS: [Fault; 5] = [
+    Fault::Refuse,
+    Fault::ResetMidHead,
+    Fault::Status(503),
+    Fault::Garbage,
+    Fault::HalfStatus,
+];
+
 /// Three of nine targets fail, each now in this way and now in that, for a minute of load, with the budget and the outlier
 /// detection that are the default. Prints its figures.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute"]
 async fn with_a_third_of_the_targets_failing_for_a_minute_clients_see_next_to_no_error() {
-    let on = json!({"on": ["server_error"], "attempts": 3, "per_try_timeout_ms": 500});
-    let fleet = Fleet::start(&[Fault::None; 9], json!({ "retry": on })).await;
-    let faults = [
-        Fault::Refuse,
-        Fault::ResetMidHead,
-        Fault::Status(503),
-        Fault::Garbage,
-        Fault::HalfStatus,
-    ];
-    let end = Instant::now() + Duration::from_secs(60);
-    let ask = async || {
-        let (mut asked, mut failed) = (0u64, 0u64);
-        while Instant::now() < end {
-            failed += u64::from(status(&fleet.send("GET", "").await) != 200);
-            asked += 1;
-        }
-        (asked, failed)
-    };
-    let failing = async {
-        while Instant::now() < end {
-            for target in fleet.targets.iter().step_by(3) {
-                target.set(faults[rand::random_range(0..faults.len())]);
-            }
-            tokio::time::sleep(Duration::from_secs(2)).await;
-        }
-    };
-    let all = futures_util::future::join_all((0..48).map(|_| ask()));
-    let (counts, ()) = tokio::join!(all, failing);
-    let asked: u64 = counts.iter().map(|it| it.0).sum();
-    let failed: u64 = counts.iter().map(|it| it.1).sum();
-    let reached = fleet.total();
-    println!("{asked} requests, {failed} failed, {reached} reached targets");
+    let minute = Minute::pass(json!({"name": "u"}), |place, _| place % 3 == 0).await;
+    println!("{minute}");
+    let Minute {
+        asked,
+        failed,
+        reached,
+    } = minute;
     assert!(failed * 1000 <= asked, "{failed} of {asked}");
     assert!(reached <= asked + asked / 5, "{reached} for {asked}");
+}
+
+/// Another three of nine targets fail every two seconds: with ejections of thirty seconds, those that are well again fill the
+/// share that may be ejected, and those that fail stay. Prints its figures.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute"]
+async fn with_another_third_failing_every_two_seconds_ejections_are_to_be_as_short() {
+    let another = |place: usize, round: usize| place % 3 == round % 3;
+    let default = Minute::pass(json!({"name": "u"}), another).await;
+    let brief =
+        json!({"base_ejection_ms": "1s", "max_ejection_ms": "2s", "max_ejection_percent": 80});
+    let brief = Minute::pass(json!({"name": "u", "outlier_detection": brief}), another).await;
+    println!("30 s: {default}");
+    println!("1 s: {brief}");
+    assert!(brief.failed * default.asked < default.failed * brief.asked);
 }

@@ -3,9 +3,9 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -57,6 +57,8 @@ struct Shared {
     fault: Mutex<Fault>,
     connections: AtomicU64,
     requests: AtomicU64,
+    /// Connections, for when nobody listens any more: who has stopped has closed them.
+    open: Mutex<Vec<Weak<TcpStream>>>,
 }
 
 impl FaultProxy {
@@ -69,6 +71,7 @@ impl FaultProxy {
             fault: Mutex::new(Fault::None),
             connections: AtomicU64::new(0),
             requests: AtomicU64::new(0),
+            open: Mutex::default(),
         });
         accept(listener, &shared);
         Self {
@@ -102,6 +105,9 @@ impl FaultProxy {
                 // Wakes the accepting thread, which closes the listener: when nobody answers any more, it has.
                 while TcpStream::connect(self.address).is_ok() {
                     thread::yield_now();
+                }
+                for socket in self.shared.open().drain(..).filter_map(|it| it.upgrade()) {
+                    let _ = socket.shutdown(Shutdown::Both);
                 }
                 let socket = TcpSocket::new_v4().unwrap();
                 // Connections of before may not be forgotten yet.
@@ -139,6 +145,11 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) {
                 Fault::ResetAtOnce => reset(&socket),
                 _ => {
                     shared.connections.fetch_add(1, Ordering::Relaxed);
+                    let socket = Arc::new(socket);
+                    let mut open = shared.open();
+                    open.retain(|it| it.strong_count() > 0);
+                    open.push(Arc::downgrade(&socket));
+                    drop(open);
                     let shared = Arc::clone(&shared);
                     thread::spawn(move || {
                         let mut served = 0;
@@ -155,6 +166,10 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) {
 impl Shared {
     fn fault(&self) -> Fault {
         *self.fault.lock().unwrap()
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Weak<TcpStream>>> {
+        self.open.lock().unwrap()
     }
 }
 

@@ -61,12 +61,15 @@ impl Fleet {
     }
 }
 
-/// A service `s` with these fields, its targets, and a route that leads there.
+/// A service `s` with these fields, its targets, which take turns, and a route that leads there.
 pub(crate) fn resources(targets: &[SocketAddr], mut service: Value) -> Vec<(Kind, Value)> {
     service["name"] = json!("s");
     service["upstream"] = json!("u");
     let mut all = vec![
-        (Kind::Upstream, json!({"name": "u"})),
+        (
+            Kind::Upstream,
+            json!({"name": "u", "balancer": "round_robin"}),
+        ),
         (Kind::Service, service),
         (Kind::Route, json!({"name": "r", "service": "s"})),
     ];

@@ -23,7 +23,7 @@ fn pool(health_check: &Value, targets: &[(&str, SocketAddr)]) -> Vec<(Kind, Valu
     let mut resources = vec![
         (
             Kind::Upstream,
-            json!({"name": "u", "health_check": health_check}),
+            json!({"name": "u", "balancer": "round_robin", "health_check": health_check}),
         ),
         (Kind::Service, json!({"name": "s", "upstream": "u"})),
         (Kind::Route, json!({"name": "r", "service": "s"})),

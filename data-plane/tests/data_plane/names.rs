@@ -49,7 +49,10 @@ async fn node(dns: &Dns, discovery: Value, addresses: &[&str]) -> Gateway {
     let mut discovery = discovery;
     discovery["resolvers"] = json!([dns.address.to_string()]);
     let mut resources = vec![
-        (Kind::Upstream, json!({"name": "u", "discovery": discovery})),
+        (
+            Kind::Upstream,
+            json!({"name": "u", "balancer": "round_robin", "discovery": discovery}),
+        ),
         (Kind::Service, json!({"name": "s", "upstream": "u"})),
         (Kind::Route, json!({"name": "r", "service": "s"})),
     ];

@@ -39,7 +39,10 @@ pub(crate) fn dead() -> SocketAddr {
 
 fn balanced(targets: &[(&str, String, u32)]) -> Vec<(Kind, Value)> {
     let mut resources = vec![
-        (Kind::Upstream, json!({"name": "u"})),
+        (
+            Kind::Upstream,
+            json!({"name": "u", "balancer": "round_robin"}),
+        ),
         (Kind::Service, json!({"name": "s", "upstream": "u"})),
         (Kind::Route, json!({"name": "r", "service": "s"})),
     ];

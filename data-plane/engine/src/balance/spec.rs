@@ -40,7 +40,7 @@ pub struct Session {
 impl Default for BalanceSpec {
     fn default() -> Self {
         Self {
-            balancer: Balancer::RoundRobin,
+            balancer: Balancer::LeastRequest,
             choice_count: 2,
             ewma_decay: Duration::from_secs(10),
             hash: Vec::new(),

@@ -1,3 +1,5 @@
+mod defaults;
+
 use gatewright_proto::{Kind, Resource};
 use serde_json::{Value, json};
 

@@ -237,6 +237,26 @@ fn a_response_may_say_how_long_to_wait() {
 }
 
 #[test]
+fn what_a_response_asks_for_is_the_least_and_half_as_much_again_the_most() {
+    let headers =
+        HeaderMap::from_iter([(http::header::RETRY_AFTER, HeaderValue::from_static("10"))]);
+    let wait = |chance| {
+        let step = on(&[RetryOn::ServerError]).step(&Ended {
+            headers: Some(&headers),
+            chance,
+            ..ended(response(503, None))
+        });
+        let Step::Again(wait, _) = step else {
+            panic!("{step:?}");
+        };
+        wait
+    };
+    assert_eq!(wait(0.0), ms(10_000));
+    let most = wait(0.999_999);
+    assert!(ms(14_999) < most && most < ms(15_000), "{most:?}");
+}
+
+#[test]
 fn a_hedge_begins_after_a_delay_or_with_the_time_of_an_attempt() {
     let hedge = |delay, on_per_try_timeout| Hedge {
         attempts: 2,

@@ -76,6 +76,25 @@ fn only_the_keys_of_one_that_cannot_be_used_move_and_they_spread() {
 }
 
 #[test]
+fn a_ring_and_a_table_are_as_large_as_they_should_be() {
+    let size = |balancer, weights: &[(u32, u32)]| {
+        let pool = Pool::with(spec(balancer), weights);
+        pool.plan.levels[0].table.walk(0).count()
+    };
+    for weights in [&[(1, 0)][..], &[(100, 0); 3], &[(1, 0), (65_535, 0)]] {
+        let points = size(Balancer::RingHash, weights);
+        assert!((1024..=2048 + weights.len()).contains(&points), "{points}");
+    }
+    let points = size(Balancer::RingHash, &[(100, 0); 100]);
+    assert!(
+        (6400..=12_800).contains(&points),
+        "64 to 128 each: {points}"
+    );
+    assert_eq!(size(Balancer::Maglev, &[(1, 0); 3]), 65_537);
+    assert_eq!(size(Balancer::Maglev, &[(1, 0); 656]), 655_373);
+}
+
+#[test]
 fn keys_are_shared_by_weight() {
     for (balancer, within) in [(Balancer::RingHash, 0.08), (Balancer::Maglev, 0.015)] {
         let pool = Pool::with(spec(balancer), &[(1, 0), (2, 0), (5, 0)]);

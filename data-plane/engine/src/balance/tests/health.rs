@@ -26,6 +26,16 @@ fn what_cannot_be_used_is_not_picked() {
 }
 
 #[test]
+fn random_is_even_among_those_that_are_left() {
+    let mut pool = Pool::new(Balancer::Random, &[1; 5]);
+    pool.fail([1]);
+    assert_near(&pool.shares(20_000), &[0.25, 0.0, 0.25, 0.25, 0.25]);
+    pool.tried.insert(2);
+    let third = 1.0 / 3.0;
+    assert_near(&pool.shares(20_000), &[third, 0.0, 0.0, third, third]);
+}
+
+#[test]
 fn with_too_few_left_health_is_ignored() {
     for balancer in ALL {
         let mut pool = Pool::new(balancer, &[1, 1, 1]);

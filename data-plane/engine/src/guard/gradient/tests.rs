@@ -1,3 +1,5 @@
+mod baseline;
+
 use std::{collections::VecDeque, time::Duration};
 
 use super::{Gradient, GradientSettings, next_limit};
