@@ -294,13 +294,3 @@ async fn a_client_that_stops_sending_its_body_does_not_eject_targets() {
         }
     }
 }
-
-#[tokio::test]
-async fn a_connection_that_had_been_idle_says_nothing_of_a_target_that_closes_it() {
-    let settings = json!({"consecutive_5xx": 1, "base_ejection_ms": "1h"});
-    let pool = Pool::start(&[Fault::OneEach, Fault::None], &settings).await;
-    assert_eq!(pool.ask(20).await, [200; 20]);
-    let closed = pool.requests().iter().sum::<u64>() - 20;
-    assert!(closed > 0, "no connection was used a second time");
-    assert_eq!(pool.ejections("consecutive_5xx").await, 0);
-}

@@ -179,6 +179,18 @@ async fn a_target_that_resets_mid_body_breaks_answers_off_until_a_check_reads_it
 }
 
 #[tokio::test]
+async fn a_target_that_closes_connections_that_had_been_idle_is_not_blamed() {
+    let once = json!({"consecutive_5xx": 1, "base_ejection_ms": "1h"});
+    let upstream = json!({ "outlier_detection": once });
+    let scene = Scene::with(Fault::OneEach, json!({}), upstream).await;
+    let toll = scene.toll(30).await;
+    assert!(toll.failed.is_empty(), "{toll:?}");
+    let closed = toll.failing + toll.well - 30;
+    assert!(closed > 0, "no connection was used a second time");
+    assert_eq!(scene.ejections("consecutive_5xx").await, 0);
+}
+
+#[tokio::test]
 async fn the_only_target_is_used_however_it_fails_and_is_well_with_the_first_answer() {
     for (fault, expected, reached) in [
         (Fault::Refuse, 503, 0),
