@@ -105,7 +105,7 @@ impl ControlPlane {
         let keep = Keep::of(settings);
         let tasks = &control_plane.tasks;
         tasks.spawn(catalog.clone().follow(shutdown.clone()));
-        tasks.spawn(api.registrations.clone().run(shutdown.clone()));
+        api.run(tasks, &shutdown);
         tasks.spawn(trim(catalog.store.clone(), keep, shutdown.clone()));
         let router = api::router(api);
         tasks.spawn(api::serve::serve(

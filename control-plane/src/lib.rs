@@ -16,6 +16,7 @@ pub mod document;
 pub mod explain;
 pub mod label;
 pub mod registration;
+pub mod rollout;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

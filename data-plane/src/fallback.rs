@@ -68,6 +68,7 @@ pub(crate) fn answer(
 ) -> Outcome {
     if let Some(facts) = record.facts() {
         facts.code = cause.code;
+        facts.failed = true;
     }
     let body = answer
         .body

@@ -5,6 +5,7 @@
 //! end.
 
 mod act;
+mod again;
 mod choose;
 mod contained;
 mod forwarded;

@@ -149,7 +149,11 @@ impl Publisher {
                     .is_some()
                 {}
                 let same = present.next_if(|it| *it.metrics.service == *service.name);
-                self.service(service, same)
+                let live = self.service(service, same);
+                if snapshot.compared.contains(&*service.name) {
+                    live.metrics.compare();
+                }
+                live
             })
             .collect();
         // Both lists are in order of name, so that keeping the counters costs one comparison a route.
@@ -233,6 +237,9 @@ impl Reporter for Publisher {
             let row = draft.service(&metrics.service);
             row.in_flight = service.upstream.in_flight();
             metrics.report(row, now);
+            if published.snapshot.compared.contains(&*metrics.service) {
+                row.latency = metrics.latency();
+            }
             guard::report(&service.guard, row);
             service.upstream.report(draft);
         }

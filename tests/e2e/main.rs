@@ -10,4 +10,5 @@ mod mistakes;
 mod older_node;
 mod outage;
 mod registrations;
+mod rollouts;
 mod writers;

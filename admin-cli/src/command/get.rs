@@ -85,5 +85,6 @@ const fn columns(kind: Kind) -> &'static [&'static str] {
         Kind::Credential => &["name", "consumer", "type", "prefix", "enabled"],
         Kind::Plugin => &["name", "type", "attach", "order", "mode", "enabled"],
         Kind::Certificate => &["name", "hosts", "enabled", "labels"],
+        Kind::Rollout => &["name", "route", "baseline", "canary", "enabled", "labels"],
     }
 }

@@ -17,6 +17,7 @@ mod plan;
 mod plugins;
 mod register;
 mod revisions;
+mod rollout;
 mod subject;
 mod sync;
 mod validate;
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// Register this instance as a target of an upstream for as long as it runs, or a command does.
     Register(register::Register),
+    /// Show where a rollout stands, or pause, resume, promote or abort it.
+    Rollout(rollout::Rollout),
     /// List plugin types, or print a type's page.
     Plugins(plugins::Plugins),
     /// List, choose or set contexts: servers and tokens by name.
@@ -118,6 +121,7 @@ pub(crate) async fn run(
         Command::Revisions(revisions) => revisions.run(settings, terminal).await?,
         Command::Audit(audit) => audit.run(settings, terminal).await?,
         Command::Register(register) => return register.run(settings, terminal, stop).await,
+        Command::Rollout(rollout) => return rollout.run(settings, terminal, stop).await,
         Command::Plugins(plugins) => plugins.run(settings, terminal)?,
         Command::Context(context) => context.run(settings, terminal)?,
         Command::Version => version::run(settings, terminal)?,

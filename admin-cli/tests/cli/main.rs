@@ -9,4 +9,5 @@ mod fares;
 mod offline;
 mod register;
 mod resource;
+mod rollout;
 mod server;

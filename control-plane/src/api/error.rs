@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::{
     discovery::Lagging,
     registration::Refusal,
+    rollout,
     store::StoreError,
     write::{Mistake, WriteError},
 };
@@ -57,6 +58,8 @@ pub enum ApiError {
     AlreadyExists(Key),
     /// 409 `still_referenced`: these resources refer to what was to be deleted.
     StillReferenced(Vec<Mistake>),
+    /// 409 `not_now`: a rollout is in no phase for that.
+    NotNow(String),
     /// 410 `history_trimmed`: the history does not reach back that far.
     Trimmed(u64),
     /// 412 `precondition_failed`: the resource is at this version, or does not exist.
@@ -100,6 +103,7 @@ impl ApiError {
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             Self::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists"),
             Self::StillReferenced(_) => (StatusCode::CONFLICT, "still_referenced"),
+            Self::NotNow(_) => (StatusCode::CONFLICT, "not_now"),
             Self::Trimmed(_) => (StatusCode::GONE, "history_trimmed"),
             Self::PreconditionFailed(..) => {
                 (StatusCode::PRECONDITION_FAILED, "precondition_failed")
@@ -124,7 +128,8 @@ impl ApiError {
             | Self::InvalidYaml(message)
             | Self::InvalidQuery(message)
             | Self::InvalidHeader(message)
-            | Self::InvalidRequest(message) => message.clone(),
+            | Self::InvalidRequest(message)
+            | Self::NotNow(message) => message.clone(),
             Self::Unauthorized => {
                 "no token that is accepted here; send `Authorization: Bearer TOKEN`".into()
             }
@@ -264,6 +269,19 @@ impl From<Refusal> for ApiError {
             Refusal::Busy => Self::Busy,
             Refusal::Unavailable => Self::StoreUnavailable,
             Refusal::Internal => Self::Internal,
+        }
+    }
+}
+
+impl From<rollout::Refusal> for ApiError {
+    fn from(refusal: rollout::Refusal) -> Self {
+        match refusal {
+            rollout::Refusal::NotFound(name) => Self::NotFound(format!("`rollout/{name}`")),
+            rollout::Refusal::Changed(_) => Self::Busy,
+            rollout::Refusal::Store(error) => error.into(),
+            rollout::Refusal::Disabled(_) | rollout::Refusal::Phase(..) => {
+                Self::NotNow(refusal.to_string())
+            }
         }
     }
 }

@@ -24,6 +24,7 @@ mod record;
 mod registration;
 mod resource;
 mod revision;
+mod rollout;
 mod schema;
 pub mod serve;
 mod strangler;
@@ -36,12 +37,14 @@ use axum::{
     routing::{get, post},
 };
 
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
 pub use auth::{InvalidTokens, Tokens, shown_token};
 pub use error::ApiError;
 
 use crate::{
     catalog::Catalog, check::Checker, discovery::Fleet, registration::Registrations,
-    telemetry::Metrics, write::Writer,
+    rollout::Rollouts, telemetry::Metrics, write::Writer,
 };
 
 /// The header that tells a revision: that of a write, or the one that an answer shows.
@@ -58,6 +61,8 @@ pub struct Api {
     pub checker: Arc<Checker>,
     /// Who has registered.
     pub registrations: Registrations,
+    /// What moves requests from one service to another.
+    pub rollouts: Rollouts,
     /// Who is connected.
     pub fleet: Fleet,
     /// Who may.
@@ -75,15 +80,24 @@ impl Api {
         let writer = Arc::new(Writer::new(catalog.clone(), Arc::clone(&checker)));
         let registrations = Registrations::new(catalog.clone(), Arc::clone(&writer));
         metrics.add(registrations.counters());
+        let rollouts = Rollouts::new(catalog.clone(), Arc::clone(&writer), fleet.clone());
+        metrics.add(rollouts.counters());
         Self {
             writer,
             registrations,
+            rollouts,
             catalog,
             checker,
             fleet,
             tokens: Arc::new(tokens),
             metrics: Arc::new(metrics),
         }
+    }
+
+    /// Starts what goes on by itself: registrations expire, rollouts go on.
+    pub fn run(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        tasks.spawn(self.registrations.clone().run(shutdown.clone()));
+        tasks.spawn(self.rollouts.clone().run(shutdown.clone()));
     }
 }
 
@@ -114,6 +128,8 @@ pub fn router(api: Api) -> Router {
         .route(registration::BEAT, post(registration::beat))
         .route(registration::BEATS, post(registration::beats))
         .route("/v1/routes/{name}/strangler", get(strangler::show))
+        .route(rollout::STATUS, get(rollout::show))
+        .route(rollout::ACTION, post(rollout::act))
         .route("/v1/{kinds}", get(resource::list).post(resource::create))
         .route(
             "/v1/{kinds}/{name}",

@@ -12,6 +12,7 @@ mod sqlite;
 
 mod document;
 mod plan;
+mod rollout;
 mod roster;
 mod sql;
 
@@ -24,6 +25,7 @@ pub use self::{
     audit::{AuditLog, Audited, COMMITTED, Sought},
     lease::{Leases, SignOfLife},
     open::{StoreSettings, open},
+    rollout::{Claimed, ListedRollout, Rollouts, SavedRollout, ShownRollout},
     roster::{Applied, Member, NodeElsewhere, NodeRow, Roster},
 };
 
@@ -107,7 +109,7 @@ pub struct Authorship {
 
 /// A database.
 #[async_trait]
-pub trait Store: Roster + AuditLog + Leases + Send + Sync + fmt::Debug {
+pub trait Store: Roster + AuditLog + Leases + Rollouts + Send + Sync + fmt::Debug {
     /// The newest revision.
     async fn head(&self) -> Result<Head, StoreError>;
 

@@ -3,6 +3,7 @@
 mod audit;
 mod lease;
 mod listen;
+mod rollout;
 mod roster;
 mod write;
 
@@ -42,6 +43,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         4,
         "leases",
         include_str!("../../../migrations/postgres/0004_leases.sql"),
+    ),
+    (
+        5,
+        "rollouts",
+        include_str!("../../../migrations/postgres/0005_rollouts.sql"),
     ),
 ];
 

@@ -6,6 +6,7 @@
 
 mod audit;
 mod lease;
+mod rollout;
 mod roster;
 mod write;
 
@@ -52,6 +53,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         4,
         "leases",
         include_str!("../../../migrations/sqlite/0004_leases.sql"),
+    ),
+    (
+        5,
+        "rollouts",
+        include_str!("../../../migrations/sqlite/0005_rollouts.sql"),
     ),
 ];
 

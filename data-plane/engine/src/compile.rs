@@ -17,6 +17,7 @@ mod health;
 pub(crate) mod pattern;
 mod plugin;
 mod retry;
+mod rollout;
 mod route;
 mod secret;
 mod service;
@@ -61,6 +62,7 @@ pub fn compile(
     let consumers = compiler.consumers(&plugins);
     let (routes, rules) = compiler.rules(&services, &plugins);
     let router = compiler.router(rules);
+    let compared = compiler.rollouts();
     let mut errors = compiler.errors;
     errors.sort_by(|one, other| (&one.key, &one.field).cmp(&(&other.key, &other.field)));
     errors.dedup();
@@ -70,6 +72,7 @@ pub fn compile(
         services: services.list,
         consumers,
         certificates: compiler.certificates,
+        compared,
         plugins: plugins.by_name(),
         patterns: compiler.patterns.used,
         router,

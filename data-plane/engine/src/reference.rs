@@ -78,6 +78,12 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
             let secret = certificate.private_key.strip_prefix(SECRET);
             one("private_key", Kind::Secret, secret.unwrap_or_default())
         }
+        Resource::Rollout(rollout) => {
+            let mut all = one("baseline", Kind::Service, &rollout.baseline);
+            all.extend(one("canary", Kind::Service, &rollout.canary));
+            all.extend(one("route", Kind::Route, &rollout.route));
+            all
+        }
         Resource::Upstream(_) | Resource::ConsumerGroup(_) | Resource::Secret(_) => Vec::new(),
     }
 }

@@ -1,7 +1,10 @@
 //! The compiled configuration of one revision: immutable, indexed for lookup, shared by all requests
 //! that began under it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use foldhash::fast::RandomState;
 use gatewright_proto::{Version, v1};
@@ -35,6 +38,8 @@ pub struct Snapshot {
     pub consumers: Consumers,
     /// Certificates towards clients, in order of name.
     pub certificates: Vec<Arc<Certificate>>,
+    /// Names of services that a rollout compares.
+    pub compared: HashSet<String>,
     /// Enabled plugins that compiled, by name: what the next compilation takes over.
     pub plugins: HashMap<Arc<str>, Arc<Instance>>,
     /// Regular expressions of routes, for the same reason.
@@ -51,6 +56,7 @@ impl Snapshot {
             services: Vec::new(),
             consumers: Consumers::default(),
             certificates: Vec::new(),
+            compared: HashSet::new(),
             plugins: HashMap::new(),
             patterns: ByText::new(),
             router: Router::default(),

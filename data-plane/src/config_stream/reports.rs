@@ -97,7 +97,10 @@ impl Draft {
             self.services.into_values().collect(),
         );
         targets.sort_by_key(|it| it.healthy && !it.ejected);
-        services.sort_by_key(|it| matches!(it.breaker.as_str(), "" | "closed"));
+        // Rollouts decide by theirs.
+        services.sort_by_key(|it| {
+            it.latency.is_empty() && matches!(it.breaker.as_str(), "" | "closed")
+        });
         let mut report = NodeReport::default();
         let (mut room, mut omitted) = (MAX_REPORT_BYTES, 0);
         let mut fits = |bytes: usize| {

@@ -6,12 +6,12 @@ use gatewright_engine::{
     Action, Code, Matched, Rejection, RequestContext, Service, guard::FallbackAction,
     mirror::Mirror, path::Parameter,
 };
-use http::{HeaderValue, Response, header, uri::PathAndQuery};
+use http::{HeaderValue, Response, header};
 
-use super::{Outcome, Proxy, read::Rest};
+use super::{Outcome, Proxy, again::Again, read::Rest};
 use crate::{
     body::Body,
-    exchange::{Incoming, Interim},
+    exchange::{Incoming, Protocol},
     fallback,
     fault::{self, Met},
     forward::{Forward, may_repeat},
@@ -203,31 +203,16 @@ impl Proxy {
             return outcome;
         };
         drop(outcome);
-        let forward = Forward {
-            service: again.service,
-            live: live(again.service),
-            matched: again.matched,
-            target: again.target,
-            upgrade: None,
-            interim: again.interim,
-            protocol,
-            body: &mut body,
-        };
+        if let Some(live) = live(service) {
+            live.metrics.stand_in();
+        }
+        let other = live(again.service);
+        let forward = again.forward(other, protocol, &mut body);
         let asked = Box::pin(self.forwarder.forward(context, forward, record)).await;
         let (mut response, tunnel) = asked?;
         fallback::note("service", service, &mut response, record);
         Ok((response, tunnel))
     }
-}
-
-/// What is needed to ask another service.
-struct Again<'a> {
-    service: &'a Arc<Service>,
-    matched: Matching,
-    target: Option<PathAndQuery>,
-    interim: Interim,
-    /// Whether the request has no body.
-    empty: bool,
 }
 
 /// A service by its name; none where it is disabled or was refused.
@@ -248,8 +233,8 @@ fn allowed(upgrades: &[Box<str>], mut rest: Rest) -> Result<(Option<Box<str>>, R
         return Ok((Some(asked), rest));
     }
     match rest.protocol {
-        crate::exchange::Protocol::Http1 => Ok((None, rest)),
-        crate::exchange::Protocol::Http2 => {
+        Protocol::Http1 => Ok((None, rest)),
+        Protocol::Http2 => {
             let detail = "the route does not allow switching to this protocol";
             Err(Rejection::new(Code::Forbidden, detail))
         }

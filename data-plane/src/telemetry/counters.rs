@@ -2,6 +2,7 @@
 //! configuration is gone from the metrics. One that has seen no request takes no memory.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -21,6 +22,7 @@ use prometheus_client::{
 
 use super::{
     histogram::Histogram,
+    latency::Latency,
     recent::Recent,
     retries::{self, RetryCounters},
 };
@@ -94,6 +96,10 @@ pub struct ServiceMetrics {
     /// The service's name.
     pub(crate) service: Arc<str>,
     durations: OnceLock<Box<Durations>>,
+    /// Exchanges that failed and that another service stood in for, which counts them as its own as well.
+    stood_in: AtomicU64,
+    /// Where a rollout compares the service.
+    latency: OnceLock<Box<Latency>>,
     /// Of attempts after the first.
     pub(crate) retries: RetryCounters,
     /// Of connections to its targets.
@@ -104,7 +110,7 @@ pub struct ServiceMetrics {
 struct Durations {
     request: Histogram,
     upstream: Histogram,
-    /// Exchanges that were answered with 5xx.
+    /// Exchanges that failed: 5xx, no whole answer, or a fallback gave it.
     errors: AtomicU64,
     /// For reports: what the request's durations were a while ago.
     recent: Mutex<Recent>,
@@ -115,6 +121,8 @@ impl ServiceMetrics {
         Self {
             service,
             durations: OnceLock::new(),
+            stood_in: AtomicU64::new(0),
+            latency: OnceLock::new(),
             retries: RetryCounters::default(),
             connections: ConnectionCounters::default(),
         }
@@ -122,22 +130,43 @@ impl ServiceMetrics {
 
     /// Tells how many exchanges there were, how many failed, and how long they took of late.
     pub(crate) fn report(&self, row: &mut ServiceState, now: Instant) {
+        row.requests = self.stood_in.load(Ordering::Relaxed);
+        row.errors = row.requests;
         let Some(durations) = self.durations.get() else {
             return;
         };
         let counts = durations.request.counts();
-        row.requests = counts.iter().sum();
-        row.errors = durations.errors.load(Ordering::Relaxed);
+        row.requests += counts.iter().sum::<u64>();
+        row.errors += durations.errors.load(Ordering::Relaxed);
         let recent = durations.recent.lock();
         let mut recent = recent.unwrap_or_else(PoisonError::into_inner);
         [row.p50_ms, row.p99_ms] = recent.latency_ms(now, counts);
     }
 
-    /// Counts an exchange: its answer's status, how long it took, and how long the target took to the head of its answer.
-    pub(super) fn observe(&self, status: u16, request: Duration, upstream: Option<Duration>) {
+    /// Counts an exchange that failed, and that another service stands in for.
+    pub(crate) fn stand_in(&self) {
+        self.stood_in.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts latencies for a rollout from now on.
+    pub(crate) fn compare(&self) {
+        self.latency.get_or_init(Box::default);
+    }
+
+    /// Exchanges by how long they took, where a rollout asks.
+    pub(crate) fn latency(&self) -> BTreeMap<u32, u64> {
+        let latency = self.latency.get();
+        latency.map_or_else(BTreeMap::new, |it| it.counts())
+    }
+
+    /// Counts an exchange: whether it failed, how long it took, and how long the target took to the head of its answer.
+    pub(super) fn observe(&self, failed: bool, request: Duration, upstream: Option<Duration>) {
+        if let Some(latency) = self.latency.get() {
+            latency.observe(request);
+        }
         let durations = self.durations.get_or_init(Box::default);
         durations.request.observe(request);
-        if status >= 500 {
+        if failed {
             durations.errors.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(upstream) = upstream {

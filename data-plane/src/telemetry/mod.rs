@@ -9,6 +9,7 @@ mod export;
 mod health;
 mod histogram;
 mod labels;
+mod latency;
 mod line;
 mod metrics;
 mod names;

@@ -37,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) status: u16,
     /// Why the gateway answered by itself.
     pub(crate) code: Option<Code>,
+    /// Whether the service failed, whatever the client got instead.
+    pub(crate) failed: bool,
     /// The counters of the route.
     pub(crate) route: Option<Arc<RouteMetrics>>,
     /// The counters of the service.
@@ -85,6 +87,7 @@ impl Record {
             stage: Stage::Read,
             status: 0,
             code: None,
+            failed: false,
             route: None,
             service: None,
             busy: None,
@@ -223,6 +226,7 @@ impl Facts {
     fn finish(&mut self, response_bytes: u64, error: Option<String>) {
         let took = self.started.elapsed();
         let request_bytes = self.request_bytes.count();
+        self.failed |= error.is_some() || self.status >= 500;
         self.measure(took, request_bytes, response_bytes);
         let (telemetry, trace) = (&self.telemetry, self.trace.take());
         let Some(line) = self.line.take() else { return };
@@ -262,7 +266,7 @@ impl Facts {
             .unwrap_or(&metrics.unmatched)
             .count(self.status);
         if let Some(service) = &self.service {
-            service.observe(self.status, took, self.upstream);
+            service.observe(self.failed, took, self.upstream);
         }
         if let Some(code) = self.code {
             let labels = RejectionLabels {

@@ -52,5 +52,12 @@ pub(super) fn of(kind: Kind) -> Value {
             "hosts": ["api.example.com"],
         }),
         Kind::Secret => json!({"name": "api-key", "value": "-----BEGIN PRIVATE KEY-----\n..."}),
+        Kind::Rollout => json!({
+            "name": "orders",
+            "route": "orders",
+            "baseline": "orders",
+            "canary": "orders-v2",
+            "steps": [{"percent": 5}, {"percent": 25, "for_ms": 600_000}],
+        }),
     }
 }

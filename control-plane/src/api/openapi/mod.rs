@@ -7,6 +7,7 @@ mod operation;
 mod path;
 mod registration;
 mod response;
+mod rollout;
 
 use std::sync::LazyLock;
 

@@ -3,7 +3,7 @@
 use gatewright_proto::Kind;
 use serde_json::{Map, Value, json};
 
-use super::{component::schema_name, example, operation::Operation, registration};
+use super::{component::schema_name, example, operation::Operation, registration, rollout};
 use crate::api::nested::NESTED;
 
 /// The groups that paths are shown in.
@@ -41,6 +41,7 @@ pub(super) fn paths() -> Map<String, Value> {
     paths.extend(history());
     paths.extend(nodes());
     paths.extend(registration::paths());
+    paths.extend(rollout::paths());
     paths.insert("/v1/explain".to_owned(), explain());
     paths.extend(schemas());
     paths.extend(probes());

@@ -5,6 +5,7 @@ mod audit;
 mod conformance;
 pub(crate) mod database;
 mod lease;
+mod rollout;
 mod roster;
 mod shared;
 mod sqlite;
