@@ -47,6 +47,7 @@ impl Fleet {
         let document = format!(
             "upstreams:
 - name: pool
+  balancer: round_robin
   outlier_detection: {{consecutive_5xx: 1, base_ejection_ms: 1h}}
   targets: [{{name: good, address: '{}'}}, {{name: bad, address: '{closed}'}}]
 services: [{{name: orders, upstream: pool, breaker: {{}}, concurrency: {{initial_limit: 50}}}}]
