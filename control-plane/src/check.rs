@@ -1,19 +1,27 @@
 //! Would this configuration compile? Asked of the engine, before a commit.
 
+mod memo;
+
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use gatewright_engine::{CompileError, ResourceSet, Snapshot, compile, plugin::Registry};
+use gatewright_engine::{
+    CompileError, Explainer, ResourceSet, Snapshot, compile, plugin::Registry,
+};
 
 use crate::catalog::State;
+use memo::Memo;
 
 /// Compiles as the nodes do, and remembers the last result, whose parts the next one reuses.
 #[derive(Debug, Default)]
 pub struct Checker {
     registry: Registry,
     last: Mutex<Option<Arc<Snapshot>>>,
+    served: Memo<Snapshot>,
+    broken: Memo<Vec<CompileError>>,
+    explainer: Memo<Explainer>,
 }
 
 impl Checker {
@@ -21,7 +29,7 @@ impl Checker {
     pub fn new(registry: Registry) -> Self {
         Self {
             registry,
-            last: Mutex::default(),
+            ..Self::default()
         }
     }
 
@@ -44,7 +52,7 @@ impl Checker {
     /// those that were not there before. What was broken already does not stand in its way.
     pub fn check_change(
         &self,
-        present: &ResourceSet,
+        present: &State,
         would_be: &ResourceSet,
         changed: &BTreeSet<String>,
     ) -> Vec<CompileError> {
@@ -53,25 +61,25 @@ impl Checker {
         if errors.iter().all(touches) {
             return errors;
         }
-        let before = self.check(present);
+        let before = self.broken.at(&present.head, || self.check(&present.set()));
         let is_new = |error: &CompileError| touches(error) || !before.contains(error);
         errors.into_iter().filter(is_new).collect()
     }
 
-    /// What the nodes serve at this state. Not for async threads.
+    /// What the nodes serve at this state. Compiled once a state: not for async threads.
     pub fn snapshot(&self, state: &State) -> Arc<Snapshot> {
-        let last = self.last();
-        if let Some(last) = &last
-            && last.revision == state.head.revision
-            && last.revision > 0
-        {
-            return last.clone();
-        }
-        let revision = state.head.revision;
-        let compiled = compile(revision, &state.set(), &self.registry, last.as_deref());
-        let snapshot = Arc::new(compiled.snapshot);
-        self.remember(snapshot.clone());
-        snapshot
+        self.served.at(&state.head, || {
+            let last = self.last();
+            let revision = state.head.revision;
+            compile(revision, &state.set(), &self.registry, last.as_deref()).snapshot
+        })
+    }
+
+    /// What can be asked about requests at this state. Compiled once a state: not for async threads.
+    pub fn explainer(&self, state: &State) -> Arc<Explainer> {
+        self.explainer.at(&state.head, || {
+            Explainer::compile(&state.set(), &self.registry)
+        })
     }
 
     fn last(&self) -> Option<Arc<Snapshot>> {

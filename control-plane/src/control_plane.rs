@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, time::timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -84,11 +85,9 @@ impl ControlPlane {
         let nodes = Nodes::default();
         let id = name(settings);
         let fleet = Fleet::new(nodes.clone(), catalog.store.clone(), &id);
-        let api = Api::new(catalog.clone(), fleet.clone(), tokens);
-        let serving = Serving {
-            tls: admin_tls,
-            drain: Duration::from_millis(settings.drain_timeout_ms.into()),
-        };
+        let limits = settings.registrations.limits();
+        let api = Api::limited(catalog.clone(), fleet.clone(), tokens, limits);
+        let serving = serving(settings, admin_tls);
         let control_plane = Self {
             admin,
             discovery,
@@ -107,11 +106,10 @@ impl ControlPlane {
         tasks.spawn(catalog.clone().follow(shutdown.clone()));
         api.run(tasks, &shutdown);
         tasks.spawn(trim(catalog.store.clone(), keep, shutdown.clone()));
-        let router = api::router(api);
         tasks.spawn(api::serve::serve(
             admin_listener,
             serving,
-            router,
+            api,
             shutdown.clone(),
         ));
         let gone = CancellationToken::new();
@@ -151,6 +149,15 @@ impl ControlPlane {
         {
             tracing::warn!("tasks of the control plane did not end in time");
         }
+    }
+}
+
+/// How the admin API is served.
+fn serving(settings: &ControlSettings, tls: Option<TlsAcceptor>) -> Serving {
+    Serving {
+        tls,
+        drain: Duration::from_millis(settings.drain_timeout_ms.into()),
+        strangers: api::serve::STRANGER_TIMEOUT,
     }
 }
 

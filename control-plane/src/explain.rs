@@ -4,8 +4,8 @@
 use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use gatewright_engine::{
-    Action, Code, Considered, Explanation, Miss, Payload, Query, ResourceSet, Route, path,
-    plugin::Registry, split::Backend,
+    Action, Code, Considered, Explainer, Explanation, Miss, Payload, Query, Route, path,
+    split::Backend,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use serde::Deserialize;
@@ -36,13 +36,13 @@ pub struct Asked {
     pub body: Option<String>,
 }
 
-/// Explains what a configuration does with a request. Compiles: not for async threads.
+/// Explains what a configuration does with a request. Looks at every route: not for async threads.
 ///
 /// # Errors
 /// What is wrong with the description.
-pub fn explain(asked: &Asked, set: &ResourceSet, registry: &Registry) -> Result<Value, String> {
+pub fn explain(asked: &Asked, explainer: &Explainer) -> Result<Value, String> {
     let request = Request::read(asked)?;
-    let explanation = gatewright_engine::explain(set, registry, &request.query(asked));
+    let explanation = explainer.explain(&request.query(asked));
     Ok(described(&explanation))
 }
 

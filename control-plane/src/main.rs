@@ -1,17 +1,17 @@
 //! `gatewright-control-plane`: one control plane.
 
 use std::{
-    io::{IsTerminal as _, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     process::ExitCode,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use gatewright_control_plane::{ControlPlane, ControlSettings, StartError};
+use gatewright_logging::LogSettings;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,21 +25,11 @@ const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 struct Command {
     #[command(flatten)]
     settings: ControlSettings,
-    /// What is logged: `error`, `warn`, `info`, `debug`, or by module.
-    #[arg(long, env = "GATEWRIGHT_LOG", default_value = "info")]
-    log: String,
-    /// How it is logged. Default: text on a terminal, JSON elsewhere.
-    #[arg(long, env = "GATEWRIGHT_LOG_FORMAT")]
-    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    log: LogSettings,
     /// Asks the control plane that runs with these settings whether it is ready, and ends.
     #[arg(long)]
     health_check: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 fn main() -> ExitCode {
@@ -65,7 +55,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(command: &Command) -> anyhow::Result<()> {
-    log(command)?;
+    command.log.install()?;
     // Nobody else has installed one in this process.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
@@ -78,22 +68,6 @@ async fn run(command: &Command) -> anyhow::Result<()> {
     control_plane.stop().await;
     if ended {
         bail!("the stream to the nodes failed");
-    }
-    Ok(())
-}
-
-fn log(command: &Command) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&command.log).context("`--log` is not a filter")?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let default = match std::io::stderr().is_terminal() {
-        true => LogFormat::Text,
-        false => LogFormat::Json,
-    };
-    match command.log_format.unwrap_or(default) {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())
 }

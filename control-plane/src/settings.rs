@@ -5,6 +5,8 @@ use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 use clap::Args;
 use secrecy::SecretString;
 
+use crate::registration::{Limits, Room};
+
 /// Settings of a control plane. Flags go before variables.
 #[derive(Args, Clone, Debug)]
 pub struct ControlSettings {
@@ -60,6 +62,8 @@ pub struct ControlSettings {
     /// How many of the newest revisions are kept, however old.
     #[arg(long, env = "GATEWRIGHT_HISTORY_REVISIONS", default_value_t = 100_000)]
     pub history_revisions: u64,
+    #[command(flatten)]
+    pub registrations: RegistrationSettings,
     /// Over how long nodes come back when this control plane ends, in milliseconds.
     #[arg(
         long,
@@ -76,6 +80,39 @@ pub struct ControlSettings {
         value_parser = clap::value_parser!(u32).range(0..=600_000)
     )]
     pub drain_timeout_ms: u32,
+}
+
+/// How much may register by itself.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct RegistrationSettings {
+    /// Most targets that register themselves with one upstream.
+    #[arg(long, env = "GATEWRIGHT_REGISTRATIONS_PER_UPSTREAM", default_value_t = Limits::default().upstream.targets)]
+    pub registrations_per_upstream: u64,
+    /// Most bytes of their labels, names and values.
+    #[arg(long, env = "GATEWRIGHT_REGISTRATION_LABEL_BYTES_PER_UPSTREAM", default_value_t = Limits::default().upstream.label_bytes)]
+    pub registration_label_bytes_per_upstream: u64,
+    /// Most targets that are registered with one token.
+    #[arg(long, env = "GATEWRIGHT_REGISTRATIONS_PER_TOKEN", default_value_t = Limits::default().token.targets)]
+    pub registrations_per_token: u64,
+    /// Most bytes of their labels, names and values.
+    #[arg(long, env = "GATEWRIGHT_REGISTRATION_LABEL_BYTES_PER_TOKEN", default_value_t = Limits::default().token.label_bytes)]
+    pub registration_label_bytes_per_token: u64,
+}
+
+impl RegistrationSettings {
+    /// The limits that they say.
+    pub const fn limits(&self) -> Limits {
+        Limits {
+            upstream: Room {
+                targets: self.registrations_per_upstream,
+                label_bytes: self.registration_label_bytes_per_upstream,
+            },
+            token: Room {
+                targets: self.registrations_per_token,
+                label_bytes: self.registration_label_bytes_per_token,
+            },
+        }
+    }
 }
 
 // Clap's parsers are functions of this form.

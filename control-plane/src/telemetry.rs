@@ -1,10 +1,12 @@
 //! Log and metrics of a control plane: what they are called and how they are written.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use gatewright_proto::Kind;
 use prometheus_client::{
     collector::Collector,
     encoding::{EncodeLabelSet, text::encode},
@@ -13,6 +15,7 @@ use prometheus_client::{
 };
 
 use crate::{
+    api::registration::BEAT,
     catalog::State,
     discovery::{NodeView, Nodes, StreamCounters},
 };
@@ -51,6 +54,8 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     requests: Family<RequestLabels, Counter>,
     durations: Durations,
+    /// One of `requests`, at hand.
+    beats: Counter,
     problems: Family<CodeLabels, Counter>,
     revision: Gauge,
     resources: Family<KindLabels, Gauge>,
@@ -68,9 +73,16 @@ impl Default for Metrics {
 impl Metrics {
     /// Counters at zero.
     pub fn new() -> Self {
+        let requests: Family<RequestLabels, Counter> = Family::default();
+        let labels = RequestLabels {
+            method: "POST".to_owned(),
+            path: BEAT.to_owned(),
+            status: 204,
+        };
         let metrics = Self {
             registry: Mutex::default(),
-            requests: Family::default(),
+            beats: requests.get_or_create_owned(&labels),
+            requests,
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             problems: Family::default(),
             revision: Gauge::default(),
@@ -127,6 +139,11 @@ impl Metrics {
         self.durations.get_or_create(&path).observe(seconds);
     }
 
+    /// Counts a sign of life that went the short way. How long it took is not worth a look at the clock.
+    pub(crate) fn count_beat(&self) {
+        self.beats.inc();
+    }
+
     /// Counts an answer that is a problem; an empty code is none.
     pub(crate) fn count_problem(&self, code: &'static str) {
         if !code.is_empty() {
@@ -152,8 +169,11 @@ impl Metrics {
     pub(crate) fn observe(&self, state: &State, nodes: &[NodeView]) {
         let revision = state.head.revision;
         self.revision.set(gauge(revision));
-        for &kind in gatewright_proto::Kind::ALL {
-            let count = state.entries.keys().filter(|key| key.kind == kind).count();
+        let mut counts: BTreeMap<Kind, usize> = Kind::ALL.iter().map(|&kind| (kind, 0)).collect();
+        for key in state.entries.keys() {
+            *counts.entry(key.kind).or_default() += 1;
+        }
+        for (kind, count) in counts {
             let labels = KindLabels {
                 kind: kind.as_str(),
             };

@@ -1,17 +1,17 @@
 //! `gatewright-data-plane`: one node.
 
 use std::{
-    io::{IsTerminal as _, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::ExitCode,
     time::Duration,
 };
 
 use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use gatewright_data_plane::{Node, NodeSettings};
+use gatewright_logging::LogSettings;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,21 +22,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(flatten)]
     settings: NodeSettings,
-    /// What is logged: `error`, `warn`, `info`, `debug`, or by module.
-    #[arg(long, env = "GATEWRIGHT_LOG", default_value = "info")]
-    log: String,
-    /// How it is logged. Default: text on a terminal, JSON elsewhere.
-    #[arg(long, env = "GATEWRIGHT_LOG_FORMAT")]
-    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    log: LogSettings,
     /// Asks the one that runs here whether it is ready, and ends with 0 or 1.
     #[arg(long)]
     health_check: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 fn main() -> ExitCode {
@@ -44,7 +34,7 @@ fn main() -> ExitCode {
     if arguments.health_check {
         return health(arguments.settings.status_listen.port());
     }
-    if let Err(error) = log(&arguments) {
+    if let Err(error) = arguments.log.install() {
         let _ = writeln!(std::io::stderr(), "gatewright-data-plane: {error:#}");
         return ExitCode::from(2);
     }
@@ -57,22 +47,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn log(arguments: &Arguments) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&arguments.log).context("`--log` is not a filter")?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let default = match std::io::stderr().is_terminal() {
-        true => LogFormat::Text,
-        false => LogFormat::Json,
-    };
-    match arguments.log_format.unwrap_or(default) {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
-    Ok(())
 }
 
 /// Control traffic runs on this runtime; workers have their own.

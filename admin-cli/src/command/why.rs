@@ -8,7 +8,7 @@ use gatewright_control_plane::{
     document,
     explain::{Asked, explain},
 };
-use gatewright_engine::{ResourceSet, plugin::Registry};
+use gatewright_engine::{Explainer, ResourceSet, plugin::Registry};
 use gatewright_proto::Resource;
 use serde_json::{Value, json};
 
@@ -101,7 +101,7 @@ impl Why {
             resources.extend(reading.resource);
         }
         let set: ResourceSet = resources.into_iter().collect();
-        explain(&asked, &set, &Registry::default())
+        explain(&asked, &Explainer::compile(&set, &Registry::default()))
             .map_err(anyhow::Error::msg)
             .context("the request")
     }

@@ -13,7 +13,7 @@ use gatewright_proto::Key;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
-use super::{Api, ApiError, registration};
+use super::{Api, ApiError, registration, serve::Known};
 
 /// Shortest token, in characters.
 const MIN_TOKEN_LENGTH: usize = 16;
@@ -53,10 +53,18 @@ impl Scope {
 /// The accepted tokens. Only their SHA-256 is kept.
 pub struct Tokens(Vec<Token>);
 
-struct Token {
+/// One of them.
+pub(super) struct Token {
     name: Arc<str>,
     scope: Scope,
     digest: [u8; 32],
+}
+
+impl Token {
+    /// Whether it may be used for a path, known by its template.
+    pub(super) fn may(&self, template: &str, path: &str) -> bool {
+        self.scope.reaches(template, path)
+    }
 }
 
 /// A token that cannot be used. It is not shown.
@@ -108,8 +116,8 @@ impl Tokens {
         }
     }
 
-    /// This token. Takes equally long whichever it is, and whether it is one.
-    fn find(&self, shown: &[u8]) -> Option<&Token> {
+    /// The token that is shown. Takes equally long whichever it is, and whether it is one.
+    pub(super) fn find(&self, shown: &[u8]) -> Option<&Token> {
         let shown = sha256(shown);
         let mut found = Choice::from(0);
         let mut place = 0_u64;
@@ -185,15 +193,30 @@ pub(super) async fn require(
         return Err(ApiError::Forbidden);
     }
     let author = Author(Arc::clone(&token.name));
-    request.extensions_mut().insert(author.clone());
+    let hold = match token.scope {
+        Scope::All => api.bodies.of_operator(),
+        Scope::Register(_) => api.bodies.of_agent(),
+    };
+    let extensions = request.extensions_mut();
+    if let Some(known) = extensions.get::<Known>() {
+        known.set();
+    }
+    extensions.insert(author.clone());
+    // Kept until the request is answered.
+    extensions.insert(hold.clone());
     let mut response = next.run(request).await;
     response.extensions_mut().insert(author);
+    drop(hold);
     Ok(response)
 }
 
-/// The token of `Authorization: Bearer TOKEN` (RFC 6750 section 2.1).
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
+/// The token of `Authorization: Bearer TOKEN` (RFC 6750 section 2.1); none where there are several.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else {
+        return None;
+    };
+    let (scheme, token) = field.as_bytes().split_at_checked(7)?;
     scheme
         .eq_ignore_ascii_case(b"bearer ")
         .then(|| token.trim_ascii())

@@ -17,10 +17,16 @@ pub(super) async fn show(
     State(api): State<Api>,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
+    let turn = api.turns.take()?;
     let state = api.catalog.fresh().await?;
     find(&state, &Key::new(Kind::Route, &name))?;
     let (checker, present) = (Arc::clone(&api.checker), Arc::clone(&state));
-    let compiled = tokio::task::spawn_blocking(move || checker.snapshot(&present)).await;
+    let compiled = tokio::task::spawn_blocking(move || {
+        let snapshot = checker.snapshot(&present);
+        drop(turn);
+        snapshot
+    });
+    let compiled = compiled.await;
     let snapshot = compiled.map_err(|error| {
         tracing::error!(%error, "compiling for a chain failed");
         ApiError::Internal

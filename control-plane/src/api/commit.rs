@@ -8,8 +8,12 @@ use axum::{
 };
 
 use super::{
-    Api, ApiError, REVISION_HEADER, audit::Trail, auth::Author, query::Parameters,
-    record::RequestId, serve::Origin,
+    Api, ApiError, REVISION_HEADER,
+    audit::Trail,
+    auth::Author,
+    query::Parameters,
+    record::{RequestId, shown},
+    serve::Origin,
 };
 use crate::{
     store::Authorship,
@@ -47,7 +51,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Manner {
             by: Authorship {
                 author,
                 comment: comment(&parts.headers)?,
-                action: format!("{} {}", parts.method, parts.uri.path()),
+                action: format!("{} {}", parts.method, shown(parts.uri.path())),
                 address: address.map_or_else(String::new, |it| it.to_string()),
                 request_id: request_id.map_or_else(String::new, |it| it.0.clone()),
             },
@@ -61,6 +65,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Manner {
 }
 
 impl Manner {
+    /// The name of the token that it came with.
+    pub(super) fn author(&self) -> &str {
+        &self.by.author
+    }
+
     /// Who writes, and how long to wait for the nodes.
     pub(super) fn into_parts(self) -> (Authorship, Option<Duration>) {
         (self.by, self.wait)
@@ -78,13 +87,14 @@ impl Manner {
             by: self.by,
             ..write
         };
+        if self.mode == Mode::DryRun {
+            return Ok(api.writer.write(write).await?);
+        }
         let trail = Trail::of(&write);
         let written = api.writer.write(write).await.map_err(ApiError::from);
-        if self.mode == Mode::Commit {
-            trail.record(api, &written).await;
-        }
+        trail.record(api, &written).await;
         let written = written?;
-        if let (Some(patience), Mode::Commit) = (self.wait, self.mode) {
+        if let Some(patience) = self.wait {
             let applied = api.fleet.wait_applied(written.revision, patience).await;
             applied.map_err(|not| ApiError::NotApplied(written.revision, not.lagging))?;
         }

@@ -60,6 +60,8 @@ pub enum ApiError {
     StillReferenced(Vec<Mistake>),
     /// 409 `not_now`: a rollout is in no phase for that.
     NotNow(String),
+    /// 409 `registrations_full`: there is no room for the registration; what is full.
+    RegistrationsFull(String),
     /// 410 `history_trimmed`: the history does not reach back that far.
     Trimmed(u64),
     /// 412 `precondition_failed`: the resource is at this version, or does not exist.
@@ -70,6 +72,8 @@ pub enum ApiError {
     UnsupportedContentType(&'static str),
     /// 422 `invalid`: the configuration would have these mistakes.
     Invalid(Vec<Mistake>),
+    /// 429 `busy`: too many ask for this at a time; what of.
+    TooMany(&'static str),
     /// 500 `internal`: a defect; the log says more.
     Internal,
     /// 503 `busy`: other writes took too long.
@@ -104,6 +108,7 @@ impl ApiError {
             Self::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists"),
             Self::StillReferenced(_) => (StatusCode::CONFLICT, "still_referenced"),
             Self::NotNow(_) => (StatusCode::CONFLICT, "not_now"),
+            Self::RegistrationsFull(_) => (StatusCode::CONFLICT, "registrations_full"),
             Self::Trimmed(_) => (StatusCode::GONE, "history_trimmed"),
             Self::PreconditionFailed(..) => {
                 (StatusCode::PRECONDITION_FAILED, "precondition_failed")
@@ -114,6 +119,7 @@ impl ApiError {
                 "unsupported_content_type",
             ),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "busy"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
@@ -129,7 +135,8 @@ impl ApiError {
             | Self::InvalidQuery(message)
             | Self::InvalidHeader(message)
             | Self::InvalidRequest(message)
-            | Self::NotNow(message) => message.clone(),
+            | Self::NotNow(message)
+            | Self::RegistrationsFull(message) => message.clone(),
             Self::Unauthorized => {
                 "no token that is accepted here; send `Authorization: Bearer TOKEN`".into()
             }
@@ -152,6 +159,7 @@ impl ApiError {
             Self::BodyTooLarge(most) => format!("the body may have at most {most} bytes"),
             Self::UnsupportedContentType(types) => format!("send the body as {types}"),
             Self::Invalid(mistakes) => invalid(mistakes),
+            Self::TooMany(what) => format!("{what}; try again"),
             Self::Internal => {
                 "something is wrong here; the log of the control plane says more".into()
             }
@@ -231,7 +239,7 @@ impl IntoResponse for ApiError {
                 let challenge = HeaderValue::from_static("Bearer realm=\"gatewright\"");
                 headers.insert(WWW_AUTHENTICATE, challenge);
             }
-            Self::Busy | Self::StoreUnavailable | Self::TimedOut => {
+            Self::TooMany(_) | Self::Busy | Self::StoreUnavailable | Self::TimedOut => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::NotApplied(revision, _) => {
@@ -252,6 +260,7 @@ impl From<WriteError> for ApiError {
             WriteError::Precondition(key, version) => Self::PreconditionFailed(key, version),
             WriteError::StillReferenced(referrers) => Self::StillReferenced(referrers),
             WriteError::Invalid(mistakes) => Self::Invalid(mistakes),
+            WriteError::Crowded => Self::TooMany("too many dry runs at a time"),
             WriteError::Busy => Self::Busy,
             WriteError::Check(error) => {
                 tracing::error!(%error, "checking a change failed");
@@ -266,6 +275,8 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Invalid(mistakes) => Self::Invalid(mistakes),
+            Refusal::Full(full) => Self::RegistrationsFull(full.to_string()),
+            Refusal::Crowded => Self::TooMany("too many registrations wait to be carried out"),
             Refusal::Busy => Self::Busy,
             Refusal::Unavailable => Self::StoreUnavailable,
             Refusal::Internal => Self::Internal,

@@ -18,10 +18,14 @@ pub(super) async fn show(
 ) -> Result<Response, ApiError> {
     let asked: Asked = serde_path_to_error::deserialize(json)
         .map_err(|error| ApiError::InvalidRequest(error.to_string()))?;
+    let turn = api.turns.take()?;
     let state = api.catalog.fresh().await?;
     let (checker, present) = (Arc::clone(&api.checker), Arc::clone(&state));
-    let explained =
-        tokio::task::spawn_blocking(move || explain(&asked, &present.set(), checker.registry()));
+    let explained = tokio::task::spawn_blocking(move || {
+        let explained = explain(&asked, &checker.explainer(&present));
+        drop(turn);
+        explained
+    });
     let explained = explained.await.map_err(|error| {
         tracing::error!(%error, "explaining a request failed");
         ApiError::Internal

@@ -6,6 +6,7 @@
 mod apply;
 mod audit;
 mod auth;
+mod beat;
 mod body;
 mod chain;
 mod commit;
@@ -13,6 +14,7 @@ mod docs;
 mod error;
 mod explain;
 mod export;
+mod held;
 mod nested;
 mod node;
 mod openapi;
@@ -21,13 +23,14 @@ mod precondition;
 mod probe;
 mod query;
 mod record;
-mod registration;
+pub(crate) mod registration;
 mod resource;
 mod revision;
 mod rollout;
 mod schema;
 pub mod serve;
 mod strangler;
+mod turn;
 
 use std::sync::Arc;
 
@@ -41,10 +44,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use auth::{InvalidTokens, Tokens, shown_token};
 pub use error::ApiError;
+pub use held::Bodies;
+pub use turn::Turns;
 
 use crate::{
-    catalog::Catalog, check::Checker, discovery::Fleet, registration::Registrations,
-    rollout::Rollouts, telemetry::Metrics, write::Writer,
+    catalog::Catalog,
+    check::Checker,
+    discovery::Fleet,
+    registration::{Limits, Registrations},
+    rollout::Rollouts,
+    telemetry::Metrics,
+    write::Writer,
 };
 
 /// The header that tells a revision: that of a write, or the one that an answer shows.
@@ -67,6 +77,10 @@ pub struct Api {
     pub fleet: Fleet,
     /// Who may.
     pub tokens: Arc<Tokens>,
+    /// Who may ask now for what is dear.
+    pub turns: Turns,
+    /// What is held of bodies.
+    pub bodies: Bodies,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -74,11 +88,16 @@ pub struct Api {
 impl Api {
     /// An API over a catalog.
     pub fn new(catalog: Catalog, fleet: Fleet, tokens: Tokens) -> Self {
+        Self::limited(catalog, fleet, tokens, Limits::default())
+    }
+
+    /// One with which this much may register.
+    pub fn limited(catalog: Catalog, fleet: Fleet, tokens: Tokens, limits: Limits) -> Self {
         let checker = Arc::new(Checker::default());
         let metrics = Metrics::new();
         metrics.follow(fleet.here().clone());
         let writer = Arc::new(Writer::new(catalog.clone(), Arc::clone(&checker)));
-        let registrations = Registrations::new(catalog.clone(), Arc::clone(&writer));
+        let registrations = Registrations::new(catalog.clone(), Arc::clone(&writer), limits);
         metrics.add(registrations.counters());
         let rollouts = Rollouts::new(catalog.clone(), Arc::clone(&writer), fleet.clone());
         metrics.add(rollouts.counters());
@@ -90,6 +109,8 @@ impl Api {
             checker,
             fleet,
             tokens: Arc::new(tokens),
+            turns: Turns::default(),
+            bodies: Bodies::default(),
             metrics: Arc::new(metrics),
         }
     }

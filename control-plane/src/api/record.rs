@@ -18,10 +18,13 @@ use uuid::Uuid;
 
 use super::{Api, ApiError, auth::Author, error::Code};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest request id taken over from a client, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Longest path that is written down, in characters.
+const MAX_SHOWN_PATH: usize = 512;
 
 /// Longest time for an answer: that of a body, of the lock, and of the longest wait for nodes.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -41,7 +44,7 @@ pub(super) async fn record(State(api): State<Api>, mut request: Request, next: N
     let text = id.to_str().unwrap_or_default().to_owned();
     request.extensions_mut().insert(RequestId(text));
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path = shown(request.uri().path()).to_owned();
     let template = request.extensions().get::<MatchedPath>().cloned();
     let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
@@ -102,7 +105,7 @@ impl Line<'_> {
 }
 
 /// The client's id where it is usable, else a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
+pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let usable = |id: &&HeaderValue| {
         let bytes = id.as_bytes();
         (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
@@ -112,6 +115,12 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         None => HeaderValue::try_from(Uuid::now_v7().to_string())
             .expect("digits and hyphens are a header value"),
     }
+}
+
+/// A path, as far as it is written down: who has no token sends whatever it likes.
+pub(super) fn shown(path: &str) -> &str {
+    let end = path.char_indices().nth(MAX_SHOWN_PATH);
+    end.map_or(path, |(end, _)| &path[..end])
 }
 
 /// Ends a request that takes too long.

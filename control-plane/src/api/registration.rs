@@ -23,14 +23,14 @@ use super::{
 use crate::{
     catalog::{Entry, State as Present},
     document,
-    registration::{Change, Done, instance_of, key_of, registered},
+    registration::{Change, Done, instance_of, key_of, may_be_called, registered},
     write::Mistake,
 };
-use form::{describe, merged};
+use form::{Names, describe, merged};
 
 pub(super) const ALL: &str = "/v1/upstreams/{name}/registrations";
 pub(super) const ONE: &str = "/v1/upstreams/{name}/registrations/{instance}";
-pub(super) const BEAT: &str = "/v1/upstreams/{name}/registrations/{instance}/heartbeat";
+pub(crate) const BEAT: &str = "/v1/upstreams/{name}/registrations/{instance}/heartbeat";
 pub(super) const BEATS: &str = "/v1/upstreams/{name}/heartbeats";
 
 /// What a token that may only register reaches.
@@ -39,6 +39,12 @@ pub(super) const PATHS: [&str; 4] = [ALL, ONE, BEAT, BEATS];
 /// Most instances in one request.
 const MAX_INSTANCES: usize = 20_000;
 
+/// Largest registration, in bytes.
+const MAX_REGISTRATION_BYTES: usize = 64 * 1024;
+
+/// Largest body of a request for many instances, in bytes.
+const MAX_BEATS_BYTES: usize = 6 * 1024 * 1024;
+
 /// `PUT /v1/upstreams/{name}/registrations/{instance}`
 ///
 /// What is left out stays as it is, or has its default. Where nothing changes it is a sign of life.
@@ -46,13 +52,24 @@ pub(super) async fn put(
     State(api): State<Api>,
     Path((upstream, instance)): Path<(String, String)>,
     (parameters, manner): (Parameters, Manner),
-    Document(given): Document,
+    Document(given): Document<MAX_REGISTRATION_BYTES>,
 ) -> Result<Response, ApiError> {
     parameters.allow(&["wait"])?;
     let key = key_of(&upstream, &instance);
+    if !may_be_called(&instance) {
+        let reason = format!("`{instance}`: the name of an instance does not begin with a dot");
+        return Err(ApiError::Invalid(vec![Mistake::invalid(
+            &key, "name", reason,
+        )]));
+    }
     let present = with_upstream(&api, &upstream).await?;
     let stored = stored(&present, &key, &upstream)?;
-    let json = merged(&key, &upstream, stored, given)?;
+    let names = Names {
+        key: &key,
+        upstream: &upstream,
+        author: manner.author(),
+    };
+    let json = merged(&names, stored, given)?;
     let reading = document::read(Kind::Target, json, &key.to_string());
     let Some(target) = reading.resource.filter(|_| reading.mistakes.is_empty()) else {
         return Err(ApiError::Invalid(reading.mistakes));
@@ -108,7 +125,7 @@ pub(super) async fn beat(
 pub(super) async fn beats(
     State(api): State<Api>,
     Path(upstream): Path<String>,
-    Document(given): Document,
+    Document(given): Document<MAX_BEATS_BYTES>,
 ) -> Result<Response, ApiError> {
     let instances = instances(&given).ok_or_else(|| {
         let reason =
@@ -230,8 +247,7 @@ fn require_upstream(present: &Present, upstream: &str) -> Result<(), ApiError> {
     }
 }
 
-/// What is stored of a registration. Names of upstreams and instances may meet in the name of a target: who comes
-/// second is refused.
+/// What is stored of a registration. A target that was written with the name of a registered one is in the way.
 fn stored<'a>(
     present: &'a Present,
     key: &Key,

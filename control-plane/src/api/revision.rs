@@ -71,6 +71,8 @@ pub(super) async fn diff(
     if new > newest {
         return Err(ApiError::NotFound(format!("revision {new}")));
     }
+    // All that has changed since is read into memory.
+    let _turn = api.turns.take()?;
     let changes = api.catalog.store.changes_after(old).await?;
     let mut changes = changes.ok_or(ApiError::Trimmed(old))?;
     changes.retain(|change| change.revision <= new);

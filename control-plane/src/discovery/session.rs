@@ -1,6 +1,7 @@
 //! One node's stream, once it has said hello.
 
 mod answer;
+mod resume;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ use tonic::{Status, Streaming};
 
 use super::{
     Discovery, Metrics,
-    holding::{self, Deviations, Holding, Kinds, Listed},
+    holding::{Deviations, Holding, Kinds, Listed},
     nodes::Registration,
     parts::Parts,
     plan::Plan,
@@ -142,49 +143,6 @@ impl Session {
             max_resource_bytes: MAX_RESOURCE_BYTES,
         }))
         .await
-    }
-
-    /// Finds out whether what the node holds can be built on.
-    async fn resume(&mut self, resume: Option<Resume>) -> Result<(), Status> {
-        let Some(resume) = resume else {
-            return Ok(());
-        };
-        self.holding = Holding::Unknown;
-        let Ok(deviations) = holding::deviations(resume.deviations) else {
-            return Ok(());
-        };
-        self.refused.clone_from(&deviations);
-        let catalog = &self.discovery.catalog;
-        let from = crate::store::Head {
-            epoch: resume.epoch,
-            revision: resume.revision,
-        };
-        let ready = async {
-            // Another control plane may have told it of a commit that is not known here yet.
-            let state = match catalog.present() {
-                state if state.head.revision < from.revision => catalog.fresh().await?,
-                state => state,
-            };
-            catalog.read_back(&from).await?;
-            Ok::<_, crate::store::StoreError>(state)
-        };
-        let state = match ready.await {
-            Ok(state) => state,
-            Err(error) => {
-                tracing::warn!(%error, "cannot read the history; the node is asked what it holds");
-                return Ok(());
-            }
-        };
-        let Some(earlier) = catalog.between(&from, &state.head) else {
-            return Ok(());
-        };
-        let expected = holding::digest(&state, &self.kinds, &earlier, &deviations);
-        if resume.digest == expected.as_bytes() {
-            Metrics::add(&self.discovery.nodes.metrics().resumes, 1);
-            self.registration.applied(from.revision, &deviations);
-            self.holding = Holding::At(from, deviations);
-        }
-        Ok(())
     }
 
     /// Sends what the node lacks, if it lacks anything and owes nothing.

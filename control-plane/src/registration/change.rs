@@ -2,6 +2,7 @@
 
 use gatewright_proto::{Key, Resource};
 
+use super::Full;
 use crate::{
     store::{Authorship, StoreError},
     write::{Mistake, WriteError},
@@ -34,6 +35,10 @@ pub struct Done {
 pub enum Refusal {
     /// It has these mistakes.
     Invalid(Vec<Mistake>),
+    /// There is no room for it.
+    Full(Full),
+    /// Too many wait to register.
+    Crowded,
     /// Other writers took too long.
     Busy,
     /// The database.

@@ -8,7 +8,7 @@ use std::{
 
 use gatewright_proto::{Key, Kind};
 
-use super::{SLACK, is_registered, registered};
+use super::{SLACK, registrations};
 use crate::{catalog::State, store::SignOfLife};
 
 /// How long a sign of life is kept of a target that is not there (yet).
@@ -101,14 +101,8 @@ impl Known {
     /// gone.
     pub(super) fn due(&self, state: &State, now: Instant) -> Vec<(String, Duration)> {
         let inner = &mut *self.inner();
-        let from = Key::new(Kind::Target, Key::REGISTERED);
-        let entries = state.entries.range(from..);
-        let entries = entries.take_while(|(key, _)| is_registered(key));
         let (mut due, mut present) = (Vec::new(), 0);
-        for (key, entry) in entries {
-            let Some(target) = registered(&entry.held.resource) else {
-                continue;
-            };
+        for (key, target) in registrations(state) {
             present += 1;
             let allowed = Duration::from_millis(target.ttl_ms.unwrap_or_default().into()) + SLACK;
             match inner.leases.get(&key.name) {

@@ -6,14 +6,13 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use gatewright_proto::{Key, Kind};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, NoLabelSet},
     metrics::{MetricType, exemplar::Exemplar},
 };
 
-use super::{Change, Registrations, is_registered, registered};
+use super::{Change, Registrations, registrations};
 
 /// Counters since the start of this control plane.
 #[derive(Debug, Default)]
@@ -26,7 +25,28 @@ pub struct Metrics {
     unknown: AtomicU64,
     saved: AtomicU64,
     failures: AtomicU64,
+    /// By reason.
+    refused: [AtomicU64; REASONS.len()],
 }
+
+/// Why there was no room for a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    UpstreamTargets,
+    UpstreamLabelBytes,
+    TokenTargets,
+    TokenLabelBytes,
+    Queue,
+}
+
+/// What reasons are called, in their order.
+const REASONS: [&str; 5] = [
+    "upstream_targets",
+    "upstream_label_bytes",
+    "token_targets",
+    "token_label_bytes",
+    "queue",
+];
 
 impl Metrics {
     /// Counts a change that was carried out, and whether it created the target; none where nothing changed.
@@ -50,6 +70,10 @@ impl Metrics {
     pub(super) fn saved(&self, signs: usize) {
         let signs = u64::try_from(signs).unwrap_or(u64::MAX);
         self.saved.fetch_add(signs, Ordering::Relaxed);
+    }
+
+    pub(super) fn refused(&self, reason: Reason) {
+        self.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn failed(&self) {
@@ -116,14 +140,20 @@ impl Collector for RegistrationCounters {
                 .encode_descriptor(name, help, None, MetricType::Counter)?
                 .encode_counter(&value, none)?;
         }
+        let help = "Registrations refused since there was no room for them, by what was full";
+        let mut family =
+            encoder.encode_descriptor("registrations_refused", help, None, MetricType::Counter)?;
+        for (reason, counter) in REASONS.iter().zip(&shared.metrics.refused) {
+            let labels = [("reason", *reason)];
+            let value = counter.load(Ordering::Relaxed);
+            family
+                .encode_family(&labels)?
+                .encode_counter(&value, none)?;
+        }
         let state = shared.catalog.present();
-        let from = Key::new(Kind::Target, Key::REGISTERED);
         let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-        let entries = state.entries.range(from..);
-        for (_, entry) in entries.take_while(|(key, _)| is_registered(key)) {
-            if let Some(target) = registered(&entry.held.resource) {
-                *counts.entry(&target.upstream).or_default() += 1;
-            }
+        for (_, target) in registrations(&state) {
+            *counts.entry(&target.upstream).or_default() += 1;
         }
         let help = "Targets that registered themselves and are there, by upstream";
         let mut family =

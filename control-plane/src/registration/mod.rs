@@ -12,6 +12,7 @@
 mod change;
 mod expiry;
 mod known;
+mod limit;
 mod metrics;
 mod name;
 mod queue;
@@ -25,19 +26,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatewright_proto::{Resource, v1};
+use gatewright_proto::{Key, Kind, Resource, v1};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::{Catalog, Entry},
+    catalog::{Catalog, Entry, State},
     store::StoreError,
     write::Writer,
 };
 pub use change::{Change, Done, Refusal};
 use expiry::Watch;
 use known::Known;
+pub use limit::{Full, Limits, Room};
 pub use metrics::{Metrics, RegistrationCounters};
-pub use name::{instance_of, is_registered, key_of};
+pub use name::{instance_of, is_registered, key_of, may_be_called};
 use queue::Queue;
 
 /// Time to live of who does not say, in milliseconds.
@@ -62,6 +64,7 @@ struct Shared {
     writer: Arc<Writer>,
     known: Known,
     queue: Queue,
+    limits: Limits,
     metrics: Metrics,
     /// Whether the database does not take signs of life.
     failing: AtomicBool,
@@ -69,13 +72,14 @@ struct Shared {
 
 impl Registrations {
     /// Those of a catalog.
-    pub fn new(catalog: Catalog, writer: Arc<Writer>) -> Self {
+    pub fn new(catalog: Catalog, writer: Arc<Writer>, limits: Limits) -> Self {
         Self {
             shared: Arc::new(Shared {
                 catalog,
                 writer,
                 known: Known::default(),
                 queue: Queue::default(),
+                limits,
                 metrics: Metrics::default(),
                 failing: AtomicBool::new(false),
             }),
@@ -108,6 +112,23 @@ impl Registrations {
         }
         shared.metrics.beat(noted, unknown.len());
         unknown
+    }
+
+    /// Notes that an instance lives, where it is registered and its sign will not be lost.
+    pub fn lives(&self, upstream: &str, instance: &str) -> bool {
+        if self.is_failing() {
+            return false;
+        }
+        let shared = &*self.shared;
+        let key = key_of(upstream, instance);
+        let state = shared.catalog.present();
+        let entry = state.entries.get(&key);
+        if !entry.is_some_and(|entry| belongs(entry, upstream)) {
+            return false;
+        }
+        shared.known.note(&key.name, Instant::now());
+        shared.metrics.beat(1, 0);
+        true
     }
 
     /// Whether signs of life may be lost with this control plane, since the database does not take them. Who
@@ -166,4 +187,12 @@ pub fn registered(resource: &Resource) -> Option<&v1::Target> {
         Resource::Target(target) => Some(target).filter(|it| it.ttl_ms.is_some()),
         _ => None,
     }
+}
+
+/// The targets of a state that registered themselves, in order of name.
+fn registrations(state: &State) -> impl Iterator<Item = (&Key, &v1::Target)> {
+    let from = Key::new(Kind::Target, Key::REGISTERED);
+    let entries = state.entries.range(from..);
+    let entries = entries.take_while(|(key, _)| is_registered(key));
+    entries.filter_map(|(key, entry)| Some((key, registered(&entry.held.resource)?)))
 }

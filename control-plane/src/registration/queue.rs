@@ -9,9 +9,9 @@ use std::{
 use gatewright_proto::Key;
 use tokio::{sync::oneshot, time::sleep};
 
-use super::{Change, Done, Refusal, Shared, registered};
+use super::{Change, Done, Refusal, Shared, limit::Tally, metrics::Reason, registered};
 use crate::{
-    store::{Authorship, SignOfLife},
+    store::{Authorship, SignOfLife, StoreError},
     write::{Operation, Precondition, Write, WriteError, Written},
 };
 
@@ -24,6 +24,12 @@ const MAX_CHANGES: usize = 1000;
 /// Most changes that wait.
 const MAX_WAITING: usize = 50_000;
 
+/// Most bytes of changes that wait.
+const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a change that waits takes beside its texts, in bytes.
+const CHANGE_BYTES: usize = 512;
+
 /// Changes that wait to be carried out.
 #[derive(Debug, Default)]
 pub(super) struct Queue(Mutex<Waiting>);
@@ -31,6 +37,8 @@ pub(super) struct Queue(Mutex<Waiting>);
 #[derive(Debug, Default)]
 struct Waiting {
     asked: Vec<Asked>,
+    /// Bytes of them.
+    bytes: usize,
     /// Whether a task carries them out.
     served: bool,
 }
@@ -38,6 +46,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Asked {
     change: Change,
+    bytes: usize,
     answer: oneshot::Sender<Result<Done, Refusal>>,
 }
 
@@ -45,12 +54,19 @@ impl Queue {
     /// Carries out a change with the next batch.
     pub(super) async fn ask(shared: &Arc<Shared>, change: Change) -> Result<Done, Refusal> {
         let (answer, answered) = oneshot::channel();
+        let bytes = bytes(&change);
         let begins = {
             let mut waiting = shared.queue.waiting();
-            if waiting.asked.len() >= MAX_WAITING {
-                return Err(Refusal::Busy);
+            if !waiting.has_room(bytes) {
+                shared.metrics.refused(Reason::Queue);
+                return Err(Refusal::Crowded);
             }
-            waiting.asked.push(Asked { change, answer });
+            waiting.bytes += bytes;
+            waiting.asked.push(Asked {
+                change,
+                bytes,
+                answer,
+            });
             !std::mem::replace(&mut waiting.served, true)
         };
         if begins {
@@ -73,6 +89,7 @@ impl Queue {
                 false => later.push(asked),
             }
         }
+        waiting.bytes = later.iter().map(|asked| asked.bytes).sum();
         waiting.asked = later;
         waiting.served = !batch.is_empty();
         batch
@@ -81,6 +98,28 @@ impl Queue {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Waiting {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.asked.len() < MAX_WAITING && self.bytes.saturating_add(bytes) <= MAX_WAITING_BYTES
+    }
+}
+
+/// What a change takes while it waits, in bytes.
+fn bytes(change: &Change) -> usize {
+    let by = &change.by;
+    let texts = [
+        &change.key.name,
+        &by.author,
+        &by.comment,
+        &by.action,
+        &by.address,
+        &by.request_id,
+    ];
+    let texts: usize = texts.iter().map(|text| text.len()).sum();
+    let target = change.target.as_ref().map_or(0, |it| it.to_bytes().len());
+    CHANGE_BYTES + texts + target
 }
 
 /// Carries out what waits until nothing does.
@@ -106,6 +145,11 @@ async fn serve(shared: &Shared) {
 /// Carries out changes of one author in one revision. One that has mistakes does not stand in the way of the others.
 async fn carry_out(shared: &Shared, mut group: Vec<Asked>) {
     group.retain(|asked| !shared.has_come_back(&asked.change));
+    group = match shared.admit(group).await {
+        Ok(admitted) if admitted.is_empty() => return,
+        Ok(admitted) => admitted,
+        Err((group, error)) => return refuse(group, &error.into()),
+    };
     // Before the targets: nobody may find one without a sign of life.
     let joining = group.iter().filter(|it| it.change.target.is_some());
     let signs: Vec<SignOfLife> = joining.map(|it| sign(&it.change.key)).collect();
@@ -202,6 +246,39 @@ fn refuse(group: Vec<Asked>, refusal: &Refusal) {
 }
 
 impl Shared {
+    /// Those for which there is room; the others are told. Exact on one control plane; several at a time may go
+    /// over by what they carry out together.
+    async fn admit(&self, group: Vec<Asked>) -> Result<Vec<Asked>, (Vec<Asked>, StoreError)> {
+        if group.iter().all(|asked| asked.change.target.is_none()) {
+            return Ok(group);
+        }
+        let state = match self.catalog.fresh().await {
+            Ok(state) => state,
+            Err(error) => return Err((group, error)),
+        };
+        let mut tally = Tally::of(&state);
+        let mut admitted = Vec::with_capacity(group.len());
+        for asked in group {
+            let entry = state.entries.get(&asked.change.key);
+            let stored = entry.and_then(|it| registered(&it.held.resource));
+            let full = match asked.change.target.as_ref().map(registered) {
+                Some(Some(target)) => tally.admit(&self.limits, stored, target).err(),
+                _ => {
+                    stored.inspect(|stored| tally.remove(stored));
+                    None
+                }
+            };
+            match full {
+                None => admitted.push(asked),
+                Some(full) => {
+                    self.metrics.refused(full.reason());
+                    let _ = asked.answer.send(Err(Refusal::Full(full)));
+                }
+            }
+        }
+        Ok(admitted)
+    }
+
     /// Whether a target that was to be taken away has given a sign of life in between.
     fn has_come_back(&self, change: &Change) -> bool {
         if !change.expired {
@@ -215,5 +292,21 @@ impl Shared {
         ttl_ms
             .zip(age_ms)
             .is_some_and(|(ttl, age)| age < ttl.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_WAITING_BYTES, Waiting};
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let waiting = Waiting {
+            bytes: MAX_WAITING_BYTES - 10,
+            ..Waiting::default()
+        };
+        assert!(waiting.has_room(10));
+        assert!(!waiting.has_room(11));
+        assert!(!waiting.has_room(usize::MAX));
     }
 }

@@ -1,7 +1,8 @@
 //! The one way a configuration changes: **check** (the would-be set is compiled), **commit** (the
 //! next revision), **notify** (the catalog moves on, and its followers with it).
 //!
-//! All of it happens while the lock on revisions is held, so what was checked is what is committed.
+//! All of it happens while the lock on revisions is held, so what was checked is what is committed. A dry run only
+//! checks, without the lock.
 
 mod mistake;
 mod operation;
@@ -11,7 +12,10 @@ pub mod write_only;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use gatewright_proto::{Key, Version};
-use tokio::{sync::Mutex, time::timeout_at};
+use tokio::{
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
+    time::timeout_at,
+};
 
 pub use mistake::Mistake;
 pub use operation::{Operation, Precondition, Tags};
@@ -26,6 +30,12 @@ use crate::{
 
 /// Longest wait for the writers before, on this control plane and others.
 const MAX_LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Most writes that wait for each other; each holds what it is to change in memory.
+const MAX_WAITING: usize = 256;
+
+/// Most dry runs at a time.
+const MAX_TRIED: usize = 4;
 
 /// A change as a client asks for it. All of it happens, or nothing.
 #[derive(Debug, Default)]
@@ -83,6 +93,9 @@ pub enum WriteError {
     /// It has these mistakes.
     #[error("the configuration would have mistakes: {}", .0.len())]
     Invalid(Vec<Mistake>),
+    /// Too many try something out.
+    #[error("more than {MAX_TRIED} dry runs at a time")]
+    Crowded,
     /// Other writers took too long.
     #[error("other writes took more than {} seconds", MAX_LOCK_WAIT.as_secs())]
     Busy,
@@ -101,6 +114,8 @@ pub struct Writer {
     checker: Arc<Checker>,
     // Writers of this process queue here, in order, so that only one takes up a connection.
     turn: Mutex<()>,
+    waiting: Semaphore,
+    tries: Arc<Semaphore>,
 }
 
 impl Writer {
@@ -110,6 +125,8 @@ impl Writer {
             catalog,
             checker,
             turn: Mutex::default(),
+            waiting: Semaphore::new(MAX_WAITING),
+            tries: Arc::new(Semaphore::new(MAX_TRIED)),
         }
     }
 
@@ -119,6 +136,10 @@ impl Writer {
     /// What is wrong with it, all at once; or the database, and then it may be committed only if the
     /// failure came while the commit was on its way.
     pub async fn write(&self, write: Write) -> Result<Written, WriteError> {
+        if write.mode == Mode::DryRun {
+            return self.try_out(write).await;
+        }
+        let _place = self.waiting.try_acquire().map_err(|_| WriteError::Busy)?;
         let deadline = tokio::time::Instant::now() + MAX_LOCK_WAIT;
         let turn = timeout_at(deadline, self.turn.lock());
         let _turn = turn.await.map_err(|_| WriteError::Busy)?;
@@ -126,9 +147,8 @@ impl Writer {
         let mut transaction = begin.await.map_err(|_| WriteError::Busy)??;
         let present = self.present(&mut *transaction).await?;
         let by = write.by.clone();
-        let mode = write.mode;
-        let plan = self.check(present.clone(), write).await?;
-        if mode == Mode::DryRun || plan.changes.is_empty() {
+        let plan = self.check((present.clone(), write), None).await?;
+        if plan.changes.is_empty() {
             return Ok(Written {
                 revision: present.head.revision,
                 changes: plan.changes,
@@ -137,6 +157,19 @@ impl Writer {
         }
         let edits = plan.changes.iter().map(Planned::edit).collect();
         self.commit(transaction, edits, by, plan).await
+    }
+
+    /// What a change would do to the newest state. Takes no lock: who tries things out holds no writer up.
+    async fn try_out(&self, write: Write) -> Result<Written, WriteError> {
+        let turn = Arc::clone(&self.tries).try_acquire_owned();
+        let turn = turn.map_err(|_| WriteError::Crowded)?;
+        let present = self.catalog.fresh().await?;
+        let plan = self.check((present.clone(), write), Some(turn)).await?;
+        Ok(Written {
+            revision: present.head.revision,
+            changes: plan.changes,
+            state: present,
+        })
     }
 
     /// The configuration as of the transaction.
@@ -155,15 +188,21 @@ impl Writer {
         self.catalog.reload().await
     }
 
-    async fn check(&self, present: Arc<State>, write: Write) -> Result<Plan, WriteError> {
+    /// Checks a change. A turn goes with the check, which goes on when nobody waits for it any more.
+    async fn check(
+        &self,
+        (present, write): (Arc<State>, Write),
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Result<Plan, WriteError> {
         let checker = self.checker.clone();
         let check = move || {
+            let _turn = turn;
             let plan = Plan::of(&present, write)?;
             let touched: BTreeSet<String> = plan.touched.iter().map(Key::to_string).collect();
             if plan.changes.is_empty() && plan.mistakes.is_empty() {
                 return Ok(plan);
             }
-            let errors = checker.check_change(&present.set(), &plan.would_be, &touched);
+            let errors = checker.check_change(&present, &plan.would_be, &touched);
             plan.judge(errors, checker.registry())
         };
         let checked = tokio::task::spawn_blocking(check).await;

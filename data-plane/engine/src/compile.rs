@@ -26,7 +26,7 @@ mod tests;
 mod upstream;
 mod upstream_tls;
 
-pub use explain::{Explanation, explain};
+pub use explain::{Explainer, Explanation};
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -29,7 +29,7 @@ pub mod split;
 pub mod strangler;
 mod tls;
 
-pub use compile::{Compiled, Explanation, compile, explain};
+pub use compile::{Compiled, Explainer, Explanation, compile};
 pub use context::{Client, Decision, Note, Notes, RequestContext};
 pub use error::CompileError;
 pub use rejection::{Code, Rejection, Side};

@@ -151,7 +151,7 @@ impl Router {
         rules.sort_by(|one, other| one.condition.cmp_place(&other.condition));
         let mut router = Self::default();
         for rule in rules {
-            let condition = Arc::new(rule.condition);
+            let condition = rule.condition;
             let add = |index: &mut HostIndex| {
                 index.level(rule.priority).insert(&rule.paths, &condition);
             };

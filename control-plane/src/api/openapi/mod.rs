@@ -3,11 +3,13 @@
 
 mod component;
 mod example;
+mod history;
 mod operation;
 mod path;
 mod registration;
 mod response;
 mod rollout;
+mod schema;
 
 use std::sync::LazyLock;
 

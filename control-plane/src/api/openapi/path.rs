@@ -3,7 +3,9 @@
 use gatewright_proto::Kind;
 use serde_json::{Map, Value, json};
 
-use super::{component::schema_name, example, operation::Operation, registration, rollout};
+use super::{
+    component::schema_name, example, history, operation::Operation, registration, rollout, schema,
+};
 use crate::api::nested::NESTED;
 
 /// The groups that paths are shown in.
@@ -38,19 +40,19 @@ pub(super) fn paths() -> Map<String, Value> {
         paths.insert(path, json!({"get": operation.done()}));
     }
     paths.extend(many());
-    paths.extend(history());
+    paths.extend(history::paths());
     paths.extend(nodes());
     paths.extend(registration::paths());
     paths.extend(rollout::paths());
     paths.insert("/v1/explain".to_owned(), explain());
-    paths.extend(schemas());
+    paths.extend(schema::paths());
     paths.extend(probes());
     paths
 }
 
 pub(super) const DOCUMENT_TYPES: &[&str] = &["application/json", "application/yaml"];
 
-fn schema(name: &str) -> Value {
+pub(super) fn schema_of(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
@@ -58,7 +60,7 @@ fn page(plural: &str) -> Value {
     let kind = plural
         .parse()
         .map_or_else(|_| "Problem".to_owned(), schema_name);
-    page_of(&schema(&kind))
+    page_of(&schema_of(&kind))
 }
 
 pub(super) fn page_of(item: &Value) -> Value {
@@ -73,7 +75,7 @@ pub(super) fn page_of(item: &Value) -> Value {
 
 fn collection(kind: Kind) -> Value {
     let plural = kind.plural();
-    let resource = schema(&schema_name(kind));
+    let resource = schema_of(&schema_name(kind));
     let list = Operation::new(format!("list_{plural}"), plural, &format!("List {plural}"))
         .takes(&["limit", "after", "label"])
         .answers(200, &page(plural))
@@ -93,7 +95,7 @@ fn collection(kind: Kind) -> Value {
 
 fn one(kind: Kind) -> Value {
     let plural = kind.plural();
-    let resource = schema(&schema_name(kind));
+    let resource = schema_of(&schema_name(kind));
     let get = Operation::new(format!("get_{kind}"), plural, &format!("Read a {kind}"))
         .takes(&["name", "if_none_match"])
         .answers(200, &resource)
@@ -147,13 +149,13 @@ fn one(kind: Kind) -> Value {
 pub(super) type Paths = Vec<(String, Value)>;
 
 fn many() -> Paths {
-    let bundle = schema("Bundle");
+    let bundle = schema_of("Bundle");
     let shown = json!({"upstreams": [example::of(Kind::Upstream)]});
     let apply = Operation::new("apply", "apply", "Apply many resources, all or none")
         .takes(&["dry_run", "prune", "registered", "label", "wait", "comment"])
         .takes_body(DOCUMENT_TYPES, &bundle, &shown)
-        .answers(200, &schema("Plan"))
-        .fails(&["Conflict", "NotApplied"]);
+        .answers(200, &schema_of("Plan"))
+        .fails(&["Busy", "Conflict", "NotApplied"]);
     let summary = "The configuration as one document, without write-only fields";
     let export = Operation::new("export", "apply", summary)
         .takes(&["kind", "label", "registered"])
@@ -167,56 +169,8 @@ fn many() -> Paths {
     ]
 }
 
-fn history() -> Paths {
-    let revision = schema("Revision");
-    let list = Operation::new("list_revisions", "history", "Revisions, newest first")
-        .takes(&["limit", "before"])
-        .answers(200, &page_of(&revision));
-    let show = Operation::new("get_revision", "history", "What a revision changed")
-        .answers(200, &revision)
-        .fails(&["NotFound", "Trimmed"]);
-    let diff = Operation::new(
-        "diff_revisions",
-        "history",
-        "What leads from the state at one revision to that at another",
-    );
-    let changes = json!({"type": "array", "items": schema("Change")});
-    let changes = json!({"type": "object", "properties": {"changes": changes}});
-    let diff = diff
-        .answers(200, &changes)
-        .fails(&["BadRequest", "NotFound", "Trimmed"]);
-    let audit = Operation::new(
-        "list_audit",
-        "history",
-        "Who asked for which change, from where, and what came of it; newest first",
-    )
-    .takes(&["limit", "before"])
-    .answers(200, &page_of(&schema("Audited")))
-    .fails(&["BadRequest"]);
-    let mut audit = audit.done();
-    if let Some(parameters) = audit["parameters"].as_array_mut() {
-        parameters.push(json!({
-            "name": "resource",
-            "in": "query",
-            "schema": {"type": "string"},
-            "description": "Only what was asked of this resource, as `route/orders`.",
-        }));
-    }
-    let number = |name: &str, place: &str, required: bool| json!([{"name": name, "in": place, "required": required, "schema": {"type": "integer", "minimum": 0}}]);
-    let (mut show, mut diff) = (show.done(), diff.done());
-    show["parameters"] = number("revision", "path", true);
-    let (from, to) = (number("from", "query", true), number("to", "query", false));
-    diff["parameters"] = json!([from[0], to[0]]);
-    vec![
-        ("/v1/audit".to_owned(), json!({"get": audit})),
-        ("/v1/revisions".to_owned(), json!({"get": list.done()})),
-        ("/v1/revisions/{revision}".to_owned(), json!({"get": show})),
-        ("/v1/revisions/diff".to_owned(), json!({"get": diff})),
-    ]
-}
-
 fn nodes() -> Paths {
-    let node = schema("Node");
+    let node = schema_of("Node");
     let list = Operation::new("list_nodes", "nodes", "Connected nodes of the fleet")
         .takes(&["limit", "after"])
         .answers(200, &page_of(&node));
@@ -277,40 +231,9 @@ fn explain() -> Value {
     let summary = "Which route a request takes, and why the others do not";
     let operation = Operation::new("explain_request", "routes", summary)
         .takes_body(DOCUMENT_TYPES, &body, &example)
-        .answers(200, &json!({"type": "object"}));
+        .answers(200, &json!({"type": "object"}))
+        .fails(&["Busy"]);
     json!({"post": operation.done()})
-}
-
-fn schemas() -> Paths {
-    let object = json!({"type": "object"});
-    let get = |id: &str, summary: &str, parameter: Option<&str>| {
-        let operation = Operation::new(id, "schemas", summary).answers(200, &object);
-        let Some(name) = parameter else {
-            return json!({"get": operation.done()});
-        };
-        let mut operation = operation.fails(&["NotFound"]).done();
-        operation["parameters"] =
-            json!([{"name": name, "in": "path", "required": true, "schema": {"type": "string"}}]);
-        json!({"get": operation})
-    };
-    let kinds = get("list_schemas", "JSON schemas of all kinds", None);
-    let kind = get("get_schema", "JSON schema of a kind", Some("kind"));
-    let plugins = get(
-        "list_plugin_types",
-        "Plugin types, with their documentation",
-        None,
-    );
-    let plugin = get(
-        "get_plugin_schema",
-        "JSON schema of a plugin type's settings",
-        Some("type"),
-    );
-    vec![
-        ("/v1/schemas".to_owned(), kinds),
-        ("/v1/schemas/{kind}".to_owned(), kind),
-        ("/v1/schemas/plugins".to_owned(), plugins),
-        ("/v1/schemas/plugins/{type}".to_owned(), plugin),
-    ]
 }
 
 fn probes() -> Paths {

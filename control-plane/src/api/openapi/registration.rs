@@ -29,6 +29,8 @@ fn registration() -> Value {
     let properties = &mut schema["properties"];
     properties["instance"] = json!({"type": "string"});
     properties["upstream"] = json!({"type": "string"});
+    properties["registered_by"] =
+        json!({"type": "string", "description": "Name of the token that it was registered with."});
     properties["target"] = json!({"type": "string", "description": "Name of its target."});
     properties["seen_ms_ago"] = whole("How long ago it last gave a sign of life.");
     properties["left_ms"] = whole("When it would be taken away without another.");
@@ -84,7 +86,7 @@ fn put() -> Value {
         .takes_body(DOCUMENT_TYPES, &given(), &example)
         .answers(200, &registration())
         .answers(201, &registration())
-        .fails(&["Conflict", "NotApplied"]);
+        .fails(&["Busy", "Conflict", "NotApplied"]);
     of_instance(operation)
 }
 

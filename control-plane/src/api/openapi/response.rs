@@ -63,7 +63,7 @@ fn changes() -> [Example; 2] {
     [
         (
             "Conflict",
-            "`already_exists`, or `still_referenced` with all referrers",
+            "`already_exists`, `still_referenced` with all referrers, or `registrations_full`",
             ApiError::StillReferenced(vec![referrer.with_code("still_referenced")]),
         ),
         (
@@ -75,7 +75,7 @@ fn changes() -> [Example; 2] {
 }
 
 /// What stands in the way.
-fn states() -> [Example; 5] {
+fn states() -> [Example; 6] {
     let orders = Key::new(Kind::Service, "orders");
     let lagging = Lagging {
         node_id: "node-1".into(),
@@ -96,6 +96,11 @@ fn states() -> [Example; 5] {
             "PreconditionFailed",
             "`precondition_failed`: it is at another version",
             ApiError::PreconditionFailed(orders, Some(Version::of_bytes(b"orders"))),
+        ),
+        (
+            "Busy",
+            "`busy`: too many ask for this at a time; try again",
+            ApiError::TooMany("too many dry runs at a time"),
         ),
         (
             "Unavailable",

@@ -10,13 +10,21 @@ use crate::{
 /// What an instance may say of its target.
 const FIELDS: [&str; 5] = ["address", "weight", "priority", "labels", "ttl_ms"];
 
+/// Whose registration it is.
+pub(super) struct Names<'a> {
+    pub(super) key: &'a Key,
+    pub(super) upstream: &'a str,
+    /// The token that it came with.
+    pub(super) author: &'a str,
+}
+
 /// What is stored with what is given over it.
 pub(super) fn merged(
-    key: &Key,
-    upstream: &str,
+    names: &Names<'_>,
     stored: Option<&Entry>,
     given: Value,
 ) -> Result<Value, ApiError> {
+    let key = names.key;
     let Value::Object(given) = given else {
         let mistake = Mistake::invalid(key, "", "a registration is an object");
         return Err(ApiError::Invalid(vec![mistake]));
@@ -26,10 +34,14 @@ pub(super) fn merged(
         Some(Value::Object(fields)) => fields,
         _ => Map::from_iter([
             ("name".to_owned(), json!(key.name)),
-            ("upstream".to_owned(), json!(upstream)),
+            ("upstream".to_owned(), json!(names.upstream)),
             ("ttl_ms".to_owned(), json!(DEFAULT_TTL_MS)),
         ]),
     };
+    // It stays with the token that it first came with, so that two that take turns change nothing.
+    fields
+        .entry("registered_by")
+        .or_insert_with(|| json!(names.author));
     for (field, value) in given {
         if !FIELDS.contains(&&*field) {
             let reason = format!("unknown field `{field}`{}", instead(&field, &FIELDS));

@@ -1,6 +1,7 @@
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::server::{Server, service};
 
 fn named<'a>(answer: &'a Value, route: &str) -> &'a Value {
     let routes = answer["routes"].as_array().unwrap();
@@ -55,4 +56,52 @@ async fn a_request_is_explained_with_the_route_it_takes_and_why_not_the_others()
     ] {
         ask(wrong).await.problem(400, "invalid_request");
     }
+}
+
+#[tokio::test]
+async fn who_asks_while_too_many_do_is_told_to_come_back() {
+    let server = Server::with_orders().await;
+    let asked = json!({"url": "http://a.test/orders"});
+    let explained = join_all((0..200).map(|_| server.post("/v1/explain", asked.clone()))).await;
+    let path = "/v1/services/new?dry_run=true";
+    let tried = join_all((0..200).map(|_| server.put(path, service("new")))).await;
+    for answers in [explained, tried] {
+        let (done, refused): (Vec<_>, Vec<_>) =
+            answers.into_iter().partition(|it| it.status.is_success());
+        // Some may have been done before others were heard.
+        assert!(done.len() >= 4 && !refused.is_empty(), "{}", done.len());
+        for answer in refused {
+            answer.problem(429, "busy");
+            assert_eq!(answer.header("retry-after"), "1");
+        }
+    }
+    assert_eq!(server.post("/v1/explain", asked).await.status, 200);
+    assert_eq!(server.put(path, service("new")).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_explanation_follows_the_configuration() {
+    let server = Server::with_orders().await;
+    let asked = json!({"url": "http://a.test/orders"});
+    for name in ["orders", "other"] {
+        let route = json!({"name": "other", "service": "orders", "paths": [{"exact": "/orders"}]});
+        if name == "other" {
+            server.put("/v1/routes/other", route).await;
+        }
+        let answer = server.post("/v1/explain", asked.clone()).await.json();
+        assert_eq!(answer["route"], name, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_waits_for_no_writer() {
+    let server = Server::with_orders().await;
+    let writer = server.database().open().await;
+    // A writer that takes its time.
+    let transaction = writer.begin().await.unwrap();
+    let tried = server
+        .put("/v1/services/new?dry_run=true", service("new"))
+        .await;
+    assert_eq!(tried.status, 201, "{tried:?}");
+    drop(transaction);
 }

@@ -5,6 +5,7 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use futures_util::{StreamExt as _, stream};
+use gatewright_control_plane::registration::{Limits, Room};
 use serde_json::{Value, json};
 
 use super::server::{AGENT, Answer, Server};
@@ -234,30 +235,143 @@ async fn mistakes_in_a_registration_are_named() {
 }
 
 #[tokio::test]
-async fn names_that_meet_are_refused_to_who_comes_second() {
+async fn instances_whose_names_look_alike_are_kept_apart() {
     let server = with_upstream(Database::sqlite()).await;
     server.put("/v1/upstreams/orders.v2", json!({})).await;
-    let body = json!({"address": "a:80"});
-    let first = server.put(&one("v2.a"), body.clone()).await;
+    let (one, other) = (one("v2.a"), "/v1/upstreams/orders.v2/registrations/a");
+    let first = server.put(&one, json!({"address": "a:80"})).await;
     assert_eq!(first.status, StatusCode::CREATED, "{first:?}");
-    let path = "/v1/upstreams/orders.v2/registrations/a";
-    server.put(path, body).await.problem(409, "already_exists");
-    server.get(path).await.problem(404, "not_found");
-    server.delete(path).await.problem(404, "not_found");
+    let second = server.put(other, json!({"address": "b:80"})).await;
+    assert_eq!(second.status, StatusCode::CREATED, "{second:?}");
+    assert_eq!(second.json()["target"], "registered.orders..v2.a");
+    assert_eq!(server.get(&one).await.json()["address"], "a:80");
+    assert_eq!(server.get(other).await.json()["address"], "b:80");
+    let listed = server.get(ALL).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    let gone = server.delete(other).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{gone:?}");
+    assert_eq!(server.get(&one).await.status, StatusCode::OK);
+    // It would be in the way of what keeps them apart.
+    let dot = server
+        .put(&format!("{ALL}/.a"), json!({"address": "a:80"}))
+        .await;
+    let problem = dot.problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["field"], "name", "{problem}");
+}
+
+/// Two targets and ten bytes of labels an upstream, three targets and fourteen bytes a token.
+async fn with_little_room() -> Server {
+    let limits = Limits {
+        upstream: Room {
+            targets: 2,
+            label_bytes: 10,
+        },
+        token: Room {
+            targets: 3,
+            label_bytes: 14,
+        },
+    };
+    let server = Server::limited(Database::sqlite(), limits).await;
+    for upstream in ["orders", "users"] {
+        let path = format!("/v1/upstreams/{upstream}");
+        assert_eq!(
+            server.put(&path, json!({})).await.status,
+            StatusCode::CREATED
+        );
+    }
+    server
+}
+
+#[tokio::test]
+async fn there_is_room_for_so_many_targets_of_an_upstream_and_with_a_token() {
+    let server = with_little_room().await;
+    let put = async |path: &str| server.put(path, json!({"address": "a:80"})).await;
+    // At once: they would be carried out together.
+    let paths: Vec<String> = (0..10).map(|number| one(&format!("i{number}"))).collect();
+    let answers: Vec<Answer> = stream::iter(&paths)
+        .map(async |path| put(path).await)
+        .buffered(10)
+        .collect()
+        .await;
+    for (number, answer) in answers.iter().enumerate() {
+        match number {
+            0 | 1 => assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}"),
+            _ => {
+                let problem = answer.problem(409, "registrations_full");
+                let message = problem["message"].as_str().unwrap();
+                assert!(message.contains("`upstream/orders`"), "{message}");
+            }
+        }
+    }
+    assert_eq!(put(&one("i0")).await.status, StatusCode::OK);
+    let users = |instance: &str| format!("/v1/upstreams/users/registrations/{instance}");
+    assert_eq!(put(&users("a")).await.status, StatusCode::CREATED);
+    let full = put(&users("b")).await.problem(409, "registrations_full");
+    let message = full["message"].as_str().unwrap();
+    assert!(message.contains("token `tester`"), "{message}");
+    assert_eq!(
+        server.delete(&one("i0")).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(put(&users("b")).await.status, StatusCode::CREATED);
+    let metrics = server.get("/metrics").await.text;
+    for line in [
+        "gatewright_registrations_refused_total{reason=\"upstream_targets\"} 8",
+        "gatewright_registrations_refused_total{reason=\"token_targets\"} 1",
+        "gatewright_registrations_refused_total{reason=\"queue\"} 0",
+        "gatewright_admin_problems_total{code=\"registrations_full\"} 9",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn there_is_room_for_so_many_bytes_of_labels() {
+    let server = with_little_room().await;
+    let put = async |path: &str, label: &str| {
+        let body = json!({"address": "a:80", "labels": {"k": label}});
+        server.put(path, body).await
+    };
+    assert_eq!(put(&one("a"), "1234567").await.status, StatusCode::CREATED);
+    let full = put(&one("b"), "12").await;
+    full.problem(409, "registrations_full");
+    // Of one that is there.
+    let full = put(&one("a"), "1234567890").await;
+    full.problem(409, "registrations_full");
+    assert_eq!(put(&one("a"), "1").await.status, StatusCode::OK);
+    assert_eq!(put(&one("b"), "1234567").await.status, StatusCode::CREATED);
+    let long = "x".repeat(70_000);
+    put(&one("c"), &long).await.problem(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_target_counts_towards_the_token_that_it_was_registered_with_first() {
+    let server = with_upstream(Database::sqlite()).await;
+    let body = json!({"address": "a:80"});
+    let joined = as_agent(&server, Method::PUT, &one("a"), body.clone()).await;
+    assert_eq!(joined.json()["registered_by"], "agent", "{joined:?}");
+    let again = server.put(&one("a"), body).await;
+    assert_eq!(again.json()["registered_by"], "agent", "{again:?}");
+    assert_eq!(again.revision(), joined.revision());
+    let forged = json!({"address": "a:80", "registered_by": "tester"});
+    let forged = as_agent(&server, Method::PUT, &one("b"), forged).await;
+    forged.problem(422, "invalid");
+}
+
+async fn as_agent(server: &Server, method: Method, path: &str, body: Value) -> Answer {
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("authorization", format!("Bearer {AGENT}"));
+    let request = request.header("content-type", "application/json");
+    let request = request.body(Body::from(body.to_string()));
+    server.send(request.unwrap()).await
 }
 
 #[tokio::test]
 async fn a_token_for_registering_reaches_nothing_else() {
     let server = with_upstream(Database::sqlite()).await;
     server.put("/v1/upstreams/users", json!({})).await;
-    let ask = async |method: Method, path: &str, body: Value| {
-        let request = Request::builder().method(method).uri(path);
-        let request = request.header("authorization", format!("Bearer {AGENT}"));
-        let request = request.header("content-type", "application/json");
-        server
-            .send(request.body(Body::from(body.to_string())).unwrap())
-            .await
-    };
+    let ask =
+        async |method: Method, path: &str, body: Value| as_agent(&server, method, path, body).await;
     let body = json!({"address": "10.0.0.7:80"});
     let joined = ask(Method::PUT, &one("a"), body.clone()).await;
     assert_eq!(joined.status, StatusCode::CREATED, "{joined:?}");

@@ -9,6 +9,7 @@ use gatewright_control_plane::{
     api::{Api, Tokens, router},
     catalog::Catalog,
     discovery::{Fleet, Nodes},
+    registration::Limits,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -26,12 +27,13 @@ pub(super) struct Server {
     database: Option<Database>,
 }
 
-async fn router_on(database: &Database) -> Router {
+/// The API on a database; this much may register.
+pub(super) async fn api_on(database: &Database, limits: Limits) -> Api {
     let catalog = Catalog::load(database.open().await).await.unwrap();
     let tokens = format!("tester={TOKEN},agent:register:orders={AGENT}");
     let tokens = Tokens::parse(&tokens.into()).unwrap();
     let fleet = Fleet::new(Nodes::default(), catalog.store.clone(), "test");
-    router(Api::new(catalog, fleet, tokens))
+    Api::limited(catalog, fleet, tokens, limits)
 }
 
 /// What it answered.
@@ -50,7 +52,12 @@ impl Server {
 
     /// On this database.
     pub(super) async fn on(database: Database) -> Self {
-        let router = router_on(&database).await;
+        Self::limited(database, Limits::default()).await
+    }
+
+    /// On this database; this much may register.
+    pub(super) async fn limited(database: Database, limits: Limits) -> Self {
+        let router = router(api_on(&database, limits).await);
         let database = Some(database);
         Self { router, database }
     }
@@ -58,7 +65,7 @@ impl Server {
     /// Another one on the same database, which goes with this one.
     pub(super) async fn beside(&self) -> Self {
         Self {
-            router: router_on(self.database()).await,
+            router: router(api_on(self.database(), Limits::default()).await),
             database: None,
         }
     }

@@ -6,7 +6,7 @@ use super::Compiler;
 use crate::{
     Considered, Miss, Query, ResourceSet, Route,
     plugin::Registry,
-    route::{self, Router},
+    route::{self, Router, Rule},
 };
 
 /// Which route a request takes, and why.
@@ -18,17 +18,33 @@ pub struct Explanation {
     pub considered: Vec<Considered>,
 }
 
-/// Explains what a set does with a request. Compiles the set: not for the request path.
-pub fn explain(set: &ResourceSet, registry: &Registry, query: &Query<'_>) -> Explanation {
-    let mut compiler = Compiler::new(set, registry, None);
-    compiler.check_all();
-    compiler.secrets();
-    let upstreams = compiler.upstreams();
-    let services = compiler.services(&upstreams);
-    let plugins = compiler.plugins();
-    let (_, rules) = compiler.rules(&services, &plugins);
-    let considered = route::explain(&rules, query);
-    let (router, _) = Router::build(rules, None);
-    let found = router.find(query).map(|found| Arc::clone(found.route));
-    Explanation { found, considered }
+/// A set, compiled to be asked about requests.
+#[derive(Debug)]
+pub struct Explainer {
+    rules: Vec<Rule>,
+    router: Router,
+}
+
+impl Explainer {
+    /// Compiles a set. Takes as long as any compilation: not for the request path.
+    pub fn compile(set: &ResourceSet, registry: &Registry) -> Self {
+        let mut compiler = Compiler::new(set, registry, None);
+        compiler.check_all();
+        compiler.secrets();
+        let upstreams = compiler.upstreams();
+        let services = compiler.services(&upstreams);
+        let plugins = compiler.plugins();
+        let (_, rules) = compiler.rules(&services, &plugins);
+        let (router, _) = Router::build(rules.clone(), None);
+        Self { rules, router }
+    }
+
+    /// Explains what the set does with a request. Looks at every route.
+    pub fn explain(&self, query: &Query<'_>) -> Explanation {
+        let found = self.router.find(query);
+        Explanation {
+            found: found.map(|found| Arc::clone(found.route)),
+            considered: route::explain(&self.rules, query),
+        }
+    }
 }

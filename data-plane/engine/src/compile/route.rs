@@ -112,13 +112,13 @@ impl Compiler<'_> {
             hosts,
             priority,
             paths,
-            condition: Condition {
+            condition: Arc::new(Condition {
                 methods,
                 headers,
                 further,
                 good: mistakes.is_empty() && !self.is_bad(key),
                 route: Arc::new(compiled),
-            },
+            }),
         })
     }
 

@@ -125,6 +125,10 @@ impl Compiler<'_> {
 /// A target that registered itself and one that was written never have the same name.
 fn registration(target: &v1::Target, mistakes: &mut Vec<Mistake>) {
     field::within("ttl_ms", target.ttl_ms, TTL_MS, mistakes);
+    if target.ttl_ms.is_none() && target.registered_by.is_some() {
+        let reason = "only a target that registered itself has one";
+        mistakes.push(Mistake::value("registered_by", reason));
+    }
     match (target.ttl_ms, target.name.starts_with(Key::REGISTERED)) {
         (None, true) => {
             let reason = format!(

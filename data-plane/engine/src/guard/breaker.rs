@@ -5,6 +5,8 @@
 //! must succeed for it to close, one failure opens it again. Requests that began before the last change
 //! say nothing about now and are not counted.
 
+mod phase;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,8 @@ use std::{
 };
 
 use super::{Moment, window::Window};
+pub use phase::{Change, Phase};
+pub use settings::BreakerSettings;
 
 /// Longest open time is at most this many doublings.
 const MAX_DOUBLINGS: u32 = 30;
@@ -24,66 +28,6 @@ const MAX_DOUBLINGS: u32 = 30;
 const JITTER: f64 = 0.2;
 /// While probes are out, whom to tell to come back when.
 const PROBING: Duration = Duration::from_secs(1);
-
-/// When it opens and for how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BreakerSettings {
-    /// Length of the window.
-    pub window: Duration,
-    /// Requests in it before it can open.
-    pub min_requests: u32,
-    /// Share of failures at which it opens, in percent.
-    pub error_percent: u32,
-    /// From when on a request is slow, and the share of those at which it opens, in percent.
-    pub slow: Option<(Duration, u32)>,
-    /// How long it is open the first time.
-    pub open: Duration,
-    /// How long it is open at most, jitter left aside.
-    pub max_open: Duration,
-    /// Probes that must succeed.
-    pub probes: u32,
-}
-
-/// Whether requests pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// They do.
-    Closed,
-    /// They do not.
-    Open,
-    /// Probes do.
-    HalfOpen,
-}
-
-impl Phase {
-    /// Its name in logs, metrics and reports.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half_open",
-        }
-    }
-
-    const fn of(number: u32) -> Self {
-        match number {
-            0 => Self::Closed,
-            1 => Self::Open,
-            _ => Self::HalfOpen,
-        }
-    }
-}
-
-/// That the phase has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// What it was.
-    pub from: Phase,
-    /// What it is.
-    pub to: Phase,
-    /// How long it is open.
-    pub open_for: Option<Duration>,
-}
 
 /// That a request does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,12 @@
-use std::time::{Duration, Instant};
+mod check;
+mod ejection;
+
+use std::time::Duration;
 
 use http::StatusCode;
 
 use super::{
-    check::{Judge, Pauses, Seen, Thresholds, Verdict},
-    ejection::{Record, Share, Terms},
+    ejection::Terms,
     outlier::{Detector, Sign},
     rate::{Counts, FailurePercentage, SuccessRate, Tally, Window},
     streak::{Limits, Streaks, Within},
@@ -238,156 +240,4 @@ fn a_window_is_the_last_ten_parts_exactly() {
     assert_eq!((sum.total, sum.failed), (20, 1));
     window.clear();
     assert_eq!(window.sum(), Counts::default());
-}
-
-fn share(hosts: usize, ejected: usize) -> Share {
-    Share {
-        hosts,
-        ejected,
-        usable: hosts - ejected,
-    }
-}
-
-#[test]
-fn of_three_targets_one_may_go_and_a_second_may_not() {
-    assert!(terms().allow(share(3, 0)));
-    assert!(!terms().allow(share(3, 1)));
-    assert!(terms().allow(share(4, 1)));
-    assert!(!terms().allow(share(4, 2)));
-}
-
-#[test]
-fn a_small_share_ejects_one_of_few_only_where_one_may_always_go() {
-    let tenth = |always_one| Terms {
-        most_percent: 10,
-        always_one,
-        ..terms()
-    };
-    assert!(tenth(true).allow(share(3, 0)));
-    assert!(!tenth(false).allow(share(3, 0)));
-    assert!(!tenth(false).allow(share(9, 0)));
-    assert!(tenth(false).allow(share(10, 0)));
-    assert!(!tenth(true).allow(share(10, 1)));
-}
-
-#[test]
-fn the_last_usable_target_is_never_ejected() {
-    let all = Terms {
-        most_percent: 100,
-        ..terms()
-    };
-    assert!(!all.allow(share(1, 0)));
-    assert!(all.allow(share(2, 0)));
-    assert!(!all.allow(share(2, 1)));
-    let others_unhealthy = Share {
-        hosts: 3,
-        ejected: 0,
-        usable: 1,
-    };
-    assert!(!all.allow(others_unhealthy));
-}
-
-#[test]
-fn an_ejection_is_longer_each_time_up_to_the_longest() {
-    let time = |times| terms().time(times, 0.0).as_secs();
-    assert_eq!(
-        [1, 2, 3, 10, 11, u32::MAX].map(time),
-        [30, 60, 90, 300, 300, 300]
-    );
-    let long = Terms {
-        base: 400 * SECOND,
-        ..terms()
-    };
-    assert_eq!(long.time(3, 0.0).as_secs(), 400);
-    let jittered = Terms {
-        jitter: 4 * SECOND,
-        ..terms()
-    };
-    assert_eq!(jittered.time(10, 0.5).as_secs(), 302);
-}
-
-#[test]
-fn an_interval_without_an_ejection_takes_one_off_the_record() {
-    let (begin, terms, mut record) = (Instant::now(), terms(), Record::default());
-    let eject = |record: &mut Record, at: u64| {
-        let now = begin + Duration::from_secs(at);
-        let long = record.eject(now, &terms, 0.0);
-        record.readmit(now + long);
-        long.as_secs()
-    };
-    assert_eq!(eject(&mut record, 0), 30);
-    assert_eq!(eject(&mut record, 39), 60, "back for 9 seconds");
-    assert_eq!(eject(&mut record, 109), 60, "back for 10 seconds");
-    assert_eq!(eject(&mut record, 1000), 30, "back for long");
-}
-
-const THRESHOLDS: Thresholds = Thresholds {
-    unhealthy: 3,
-    healthy: 2,
-};
-
-/// The verdicts after each of these checks.
-fn judge(from: Verdict, seen: &[Seen]) -> Vec<Verdict> {
-    let mut judge = Judge::new(from);
-    let see = |seen: &Seen| {
-        let before = judge.verdict();
-        let changed = judge.see(*seen, THRESHOLDS);
-        assert_eq!(changed, before != judge.verdict());
-        judge.verdict()
-    };
-    seen.iter().map(see).collect()
-}
-
-#[test]
-fn the_first_check_decides() {
-    use Verdict::{Healthy, Unhealthy, Unknown};
-    assert_eq!(judge(Unknown, &[Seen::Pass]), [Healthy]);
-    assert_eq!(judge(Unknown, &[Seen::Failure]), [Unhealthy]);
-    assert_eq!(judge(Unknown, &[Seen::Unfit]), [Unhealthy]);
-}
-
-#[test]
-fn failures_count_to_the_threshold_and_an_answer_that_says_so_decides_at_once() {
-    use Seen::{Failure, Pass, Unfit};
-    use Verdict::{Healthy, Unhealthy};
-    assert_eq!(
-        judge(
-            Healthy,
-            &[Failure, Failure, Pass, Failure, Failure, Failure]
-        ),
-        [Healthy, Healthy, Healthy, Healthy, Healthy, Unhealthy]
-    );
-    assert_eq!(judge(Healthy, &[Unfit]), [Unhealthy]);
-}
-
-#[test]
-fn an_unhealthy_target_must_pass_more_than_once_in_a_row() {
-    use Seen::{Failure, Pass};
-    use Verdict::{Healthy, Unhealthy};
-    assert_eq!(
-        judge(Unhealthy, &[Pass, Failure, Pass, Pass]),
-        [Unhealthy, Unhealthy, Unhealthy, Healthy]
-    );
-}
-
-#[test]
-fn how_soon_a_target_is_asked_again_depends_on_what_is_known() {
-    let pauses = Pauses {
-        healthy: 5 * SECOND,
-        unhealthy: 2 * SECOND,
-        no_traffic: 60 * SECOND,
-        jitter_percent: 10,
-    };
-    let after = |verdict, traffic| {
-        let judge = Judge::new(verdict);
-        pauses.after(judge, traffic, 0.0).as_secs()
-    };
-    assert_eq!(after(Verdict::Healthy, true), 5);
-    assert_eq!(after(Verdict::Healthy, false), 60);
-    assert_eq!(after(Verdict::Unhealthy, false), 2);
-    let mut failing = Judge::new(Verdict::Healthy);
-    failing.see(Seen::Failure, THRESHOLDS);
-    assert_eq!(pauses.after(failing, false, 0.0), 5 * SECOND);
-    let late = pauses.after(Judge::new(Verdict::Healthy), true, 0.5);
-    assert_eq!(late, Duration::from_millis(5250));
 }

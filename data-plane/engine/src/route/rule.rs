@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a route asks of a request, before it is indexed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rule {
     /// Empty is any.
     pub(crate) hosts: Vec<Host>,
@@ -21,7 +21,7 @@ pub(crate) struct Rule {
     /// Empty is any.
     pub(crate) paths: Vec<PathRule>,
     /// The rest of it.
-    pub(crate) condition: Condition,
+    pub(crate) condition: Arc<Condition>,
 }
 
 /// What a route asks of a request whose host and path match: all that the index keeps of it.

@@ -68,7 +68,7 @@ fn json(
         let wrong = |reason| format!("`{}`: {reason}", rule.pointer);
         let pointer = Pointer::parse(&rule.pointer).map_err(wrong);
         match (pointer, text_rule(rule.value.as_ref(), patterns)) {
-            (Ok(pointer), Ok(value)) => rules.push(JsonRule { pointer, value }),
+            (Ok(pointer), Ok(value)) => rules.push(JsonRule::new(pointer, value)),
             (Err(reason), _) => mistakes.push(Mistake::value(at("pointer"), reason)),
             (_, Err(reason)) => mistakes.push(Mistake::value(at("value"), reason)),
         }

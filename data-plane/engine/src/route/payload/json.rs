@@ -3,11 +3,18 @@
 //! A document is read once for all routes, into a tree of bounded depth and size. An object that has a name
 //! twice has no one reading (RFC 8259, 4): what asks for that name is not answered.
 
-use std::{cell::Cell, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+};
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-use super::{super::TextRule, Broken};
+use super::{
+    super::TextRule,
+    Broken,
+    number::{self, Numbers},
+};
 
 /// Most values in a document. (Its depth is bounded by the parser, at 127.)
 const MAX_VALUES: u32 = 65_536;
@@ -15,8 +22,38 @@ const MAX_VALUES: u32 = 65_536;
 /// What a value must be.
 #[derive(Debug)]
 pub(crate) struct JsonRule {
-    pub(crate) pointer: Pointer,
-    pub(crate) value: TextRule,
+    pointer: Pointer,
+    value: TextRule,
+    /// The number that an exact value is, in the one way that all equal ones are written.
+    number: Option<Box<str>>,
+}
+
+impl JsonRule {
+    pub(crate) fn new(pointer: Pointer, value: TextRule) -> Self {
+        let number = match &value {
+            TextRule::Exact(text) => number::canonical(text),
+            TextRule::Regex(_) | TextRule::Present | TextRule::Absent => None,
+        };
+        Self {
+            pointer,
+            value,
+            number,
+        }
+    }
+
+    fn holds(&self, found: Option<&Json>) -> bool {
+        match (&self.value, found) {
+            (TextRule::Present, found) => found.is_some(),
+            (TextRule::Absent, found) => found.is_none(),
+            (_, None | Some(Json::Array(_) | Json::Object(_))) => false,
+            (TextRule::Exact(wanted), Some(Json::Number(number))) => {
+                **number == **self.number.as_ref().unwrap_or(wanted)
+            }
+            (of_text, Some(Json::Text(text) | Json::Number(text))) => {
+                of_text.holds([text.as_bytes()].into_iter())
+            }
+        }
+    }
 }
 
 /// A JSON Pointer, its tokens unescaped.
@@ -47,8 +84,10 @@ impl Pointer {
 /// A value.
 #[derive(Debug)]
 pub(in crate::route) enum Json {
-    /// A string's text, or how a number, `true`, `false` and `null` are written.
+    /// A string's text, or how `true`, `false` and `null` are written.
     Text(Box<str>),
+    /// In the one way that all equal ones are written; as it came where its exponent is beyond counting.
+    Number(Box<str>),
     Array(Vec<Json>),
     /// In order of name.
     Object(Vec<(Box<str>, Json)>),
@@ -56,9 +95,13 @@ pub(in crate::route) enum Json {
 
 impl Json {
     pub(in crate::route) fn parse(body: &[u8]) -> Result<Self, Broken> {
-        let left = Cell::new(MAX_VALUES);
+        let (left, numbers) = (Cell::new(MAX_VALUES), RefCell::new(Numbers::of(body)));
         let mut reader = serde_json::Deserializer::from_slice(body);
-        let read = Read { left: &left }.deserialize(&mut reader);
+        let read = Read {
+            left: &left,
+            numbers: &numbers,
+        };
+        let read = read.deserialize(&mut reader);
         let whole = read.and_then(|json| reader.end().map(|()| json));
         whole.map_err(|error| {
             // The parser has no kind of its own for this.
@@ -74,17 +117,7 @@ impl Json {
 
     pub(super) fn all_hold(&self, rules: &[JsonRule]) -> Result<bool, Broken> {
         for rule in rules {
-            let found = self.at(&rule.pointer)?;
-            let text = found.and_then(|it| match it {
-                Self::Text(text) => Some(text.as_bytes()),
-                Self::Array(_) | Self::Object(_) => None,
-            });
-            let holds = match &rule.value {
-                TextRule::Present => found.is_some(),
-                TextRule::Absent => found.is_none(),
-                of_text => of_text.holds(text.into_iter()),
-            };
-            if !holds {
+            if !rule.holds(self.at(&rule.pointer)?) {
                 return Ok(false);
             }
         }
@@ -95,7 +128,7 @@ impl Json {
         let mut value = self;
         for token in &pointer.0 {
             let next = match value {
-                Self::Text(_) => None,
+                Self::Text(_) | Self::Number(_) => None,
                 Self::Array(items) => index(token).and_then(|it| items.get(it)),
                 Self::Object(members) => {
                     let from = members.partition_point(|(name, _)| name < token);
@@ -126,11 +159,19 @@ fn index(token: &str) -> Option<usize> {
 
 /// Reads a value, and counts.
 #[derive(Clone, Copy)]
-struct Read<'c> {
+struct Read<'c, 'b> {
     left: &'c Cell<u32>,
+    /// The parser turns numbers into 64 bits; here they are as they came.
+    numbers: &'c RefCell<Numbers<'b>>,
 }
 
-impl Read<'_> {
+impl Read<'_, '_> {
+    /// The number that the parser has just read.
+    fn number(self) -> Json {
+        let text = self.numbers.borrow_mut().next().unwrap_or_default();
+        Json::Number(number::canonical(text).unwrap_or_else(|| text.into()))
+    }
+
     fn count<E: de::Error>(self) -> Result<(), E> {
         let left = self.left.get().saturating_sub(1);
         self.left.set(left);
@@ -141,7 +182,7 @@ impl Read<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Read<'_> {
+impl<'de> DeserializeSeed<'de> for Read<'_, '_> {
     type Value = Json;
 
     fn deserialize<D: de::Deserializer<'de>>(self, from: D) -> Result<Json, D::Error> {
@@ -150,7 +191,7 @@ impl<'de> DeserializeSeed<'de> for Read<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Read<'_> {
+impl<'de> Visitor<'de> for Read<'_, '_> {
     type Value = Json;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,18 +206,16 @@ impl<'de> Visitor<'de> for Read<'_> {
         Ok(Json::Text(if value { "true" } else { "false" }.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(Json::Text(value.to_string().into()))
+    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+        Ok(self.number())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-        Ok(Json::Text(value.to_string().into()))
+    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+        Ok(self.number())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
-        Ok(Json::Text(
-            serde_json::Value::from(value).to_string().into(),
-        ))
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(self.number())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {

@@ -13,7 +13,7 @@ fn exact(text: &str) -> TextRule {
 
 fn json(body: &str, pointer: &str, value: TextRule) -> Result<bool, Broken> {
     let pointer = Pointer::parse(pointer).unwrap();
-    Json::parse(body.as_bytes())?.all_hold(&[JsonRule { pointer, value }])
+    Json::parse(body.as_bytes())?.all_hold(&[JsonRule::new(pointer, value)])
 }
 
 fn xml(body: &str, path: &str, value: TextRule) -> Result<bool, Broken> {
@@ -67,6 +67,44 @@ fn a_pointer_finds_what_rfc_6901_says() {
     for wrong in ["a", "/~", "/~2", "/a~"] {
         assert!(Pointer::parse(wrong).is_err(), "{wrong}");
     }
+}
+
+/// Pairs of a value in a body and the exact value that a route asks for.
+#[test]
+fn json_numbers_are_compared_by_value() {
+    for (body, wanted, equal) in [
+        ("1", "1", true),
+        ("1.0", "1", true),
+        ("1", "1.0", true),
+        ("100e-2", "1", true),
+        ("-0", "0", true),
+        ("1", "2", false),
+        ("1", "-1", false),
+        ("0.1", "0.10", true),
+        ("9007199254740993", "9007199254740993", true),
+        ("9007199254740993", "9007199254740992", false),
+        ("9007199254740993.0", "9007199254740993", true),
+        ("18446744073709551617", "18446744073709551617", true),
+        ("18446744073709551617", "18446744073709551616", false),
+        ("-9223372036854775809", "-9223372036854775808", false),
+        ("0.1000000000000000055511151231257827", "0.1", false),
+        ("1e-400", "0", false),
+        ("1e-400", "10e-401", true),
+        // A string is a text, and so is what a route asks for of it.
+        ("\"1.0\"", "1", false),
+        ("\"1\"", "1", true),
+        ("1", "01", false),
+        ("true", "1", false),
+    ] {
+        let held = json(
+            &format!("{{\"s\": \"5\", \"n\": {body}}}"),
+            "/n",
+            exact(wanted),
+        );
+        assert_eq!(held, Ok(equal), "{body} {wanted}");
+    }
+    let digits = TextRule::Regex(regex::Regex::new("^[0-9]{4}$").unwrap());
+    assert_eq!(json("{\"n\": 1.5e3}", "/n", digits), Ok(true));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 
 use super::{request, snapshot};
-use crate::{Miss, Payload, Query, Snapshot, explain, plugin::Registry};
+use crate::{Explainer, Miss, Payload, Query, Snapshot, plugin::Registry};
 
 #[test]
 fn each_request_takes_the_route_that_the_order_says() {
@@ -48,7 +48,7 @@ fn an_explanation_says_what_the_search_does() {
                 .map_or(Payload::None, |it| Payload::Whole(it.as_bytes())),
             ..described(&request, &method, &headers)
         };
-        let explanation = explain(&set, &Registry::default(), &query);
+        let explanation = Explainer::compile(&set, &Registry::default()).explain(&query);
         let first = explanation.considered.iter().find(|it| it.reason.is_none());
         if let Ok(found) = explanation.found {
             assert_eq!(*found.name, *expected, "row {number}");
