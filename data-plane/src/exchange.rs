@@ -122,6 +122,8 @@ pub struct Incoming {
 pub struct Answer {
     /// Head and body. Hop-by-hop fields are removed; framing fields are the codec's to write.
     pub response: Box<Response<Body>>,
+    /// The request's id, to be written instead of what the head says of one.
+    pub request_id: Option<HeaderValue>,
     /// After the head (101 on HTTP/1.1, 200 on HTTP/2), bytes flow both ways between client and this.
     pub tunnel: Option<Box<dyn Tunnel>>,
     /// Whether the connection must be closed after it.

@@ -96,7 +96,11 @@ impl Forwarder {
         if let Some(facts) = record.facts() {
             facts.service = Some(Arc::clone(&live.metrics));
         }
-        let since = Instant::now();
+        // Plugins and bodies may have taken their time; nothing else has.
+        let held_up = !context.route.chain.instances.is_empty()
+            || context.consumer.is_some()
+            || !matches!(forward.body, Body::Empty);
+        let since = record.now(held_up);
         let permit = guard::enter(context, live, since)?;
         let plan = plan::plan(context, service, (&mut *forward.body, since))?;
         let idle = forward
@@ -289,9 +293,9 @@ fn answered(
     }
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
-    let upgrade = headers.get(header::UPGRADE).filter(|_| switched).cloned();
+    let upgrade = switched.then(|| headers.get(header::UPGRADE).cloned());
     strip_response(headers);
-    if let Some(upgrade) = upgrade {
+    if let Some(upgrade) = upgrade.flatten() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, upgrade);
     }

@@ -13,6 +13,7 @@ mod hop_by_hop;
 mod payload;
 mod read;
 mod request_id;
+mod seen;
 mod strangle;
 mod trace;
 
@@ -32,6 +33,7 @@ use crate::{
     exchange::{Answer, Connection, Incoming, Tunnel},
     forward::Forwarder,
     grpc,
+    http1::spare,
     overload::Overload,
     published::Published,
     telemetry::{Record, Stage, Telemetry},
@@ -43,6 +45,7 @@ pub use forwarded::ForwardedFields;
 pub(crate) use forwarded::add_via;
 pub(crate) use hop_by_hop::strip_response;
 use read::Head;
+pub(crate) use request_id::NAME as REQUEST_ID;
 
 /// Bounds on what a client may send. Codecs enforce those on heads, the request path those on bodies.
 #[derive(Clone, Debug)]
@@ -133,13 +136,14 @@ impl Proxy {
             }
             Err(rejection) => Err(rejection),
         };
-        let (mut response, tunnel) = match outcome {
+        let (response, tunnel) = match outcome {
             Ok(outcome) => outcome,
             Err(rejection) => (reject(&rejection, &mut record, &asked), None),
         };
-        let headers = response.headers_mut();
-        headers.insert(request_id::NAME, asked.request_id);
-        answer(response, tunnel, record, self.overload.closes())
+        Answer {
+            request_id: Some(asked.request_id),
+            ..answer(response, tunnel, record, self.overload.closes())
+        }
     }
 
     /// Answers what a codec could not read as a request. The connection is closed after it.
@@ -154,10 +158,9 @@ impl Proxy {
             line.protocol = Some(connection.protocol);
             line.request_id = Some(asked.request_id.clone());
         });
-        let mut response = reject(rejection, &mut record, &asked);
-        let headers = response.headers_mut();
-        headers.insert(request_id::NAME, asked.request_id);
+        let response = reject(rejection, &mut record, &asked);
         Answer {
+            request_id: Some(asked.request_id),
             close: true,
             ..answer(response, None, record, true)
         }
@@ -217,6 +220,7 @@ impl Proxy {
             }
         };
         let (mut response, tunnel) = respond(&ran, &context, outcome, record, asked);
+        spare::keep(std::mem::take(&mut context.headers));
         if let Some(cookie) = cookie {
             response.headers_mut().append(header::SET_COOKIE, *cookie);
         }
@@ -297,6 +301,7 @@ fn answer(
     }
     Answer {
         response,
+        request_id: None,
         tunnel,
         close,
         record,

@@ -10,7 +10,7 @@ use gatewright_engine::{
     guard::RetryPlace,
     retry::{DeadlineRule, Ended, Hedge, Permit, RetryPolicy, Stop},
 };
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
     attempt::{Attempt, Running, Tried},
@@ -42,6 +42,19 @@ pub(super) struct Call<'a> {
     pub(super) affinity: Affinity,
     /// Only where targets are told how long the client waits.
     deadline: Option<&'a DeadlineRule>,
+}
+
+/// Says which host is meant. There is one already, but for HTTP/1.0, and nearly always no second one.
+fn set_host(headers: &mut HeaderMap, host: HeaderValue) {
+    let mut present = headers
+        .iter_mut()
+        .filter(|(name, _)| **name == header::HOST);
+    match (present.next(), present.next()) {
+        (Some((_, only)), None) => *only = host,
+        _ => {
+            headers.insert(header::HOST, host);
+        }
+    }
 }
 
 impl<'a> Call<'a> {
@@ -124,7 +137,7 @@ impl<'a> Call<'a> {
         let headers = outgoing.request.headers_mut();
         if !self.context.route.preserve_host {
             let host = address.authority(self.service.tls.is_some());
-            headers.insert(header::HOST, host);
+            set_host(headers, host);
         }
         if self.policy.attempt_count {
             headers.insert(ATTEMPT_COUNT, HeaderValue::from(number + 1));

@@ -1,8 +1,9 @@
 //! Heads and chunks, written by hand into a buffer that is kept.
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::date;
+use crate::proxy::REQUEST_ID;
 
 /// How a body is framed on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,8 @@ pub(super) fn request(
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     // Host first, as RFC 9112 section 3.2 asks.
-    if let Some(host) = headers.get(header::HOST) {
-        field(out, header::HOST.as_str(), host.as_bytes());
+    if let Some((name, host)) = headers.iter().find(|(name, _)| **name == header::HOST) {
+        field(out, name.as_str(), host.as_bytes());
     }
     let mut trailers = false;
     fields(out, headers, true, |name| {
@@ -64,18 +65,24 @@ pub(super) fn request(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a response's head.
+/// Writes a response's head, with this id of the request instead of what the map says of one.
 pub(super) fn response(
     out: &mut Vec<u8>,
-    status: StatusCode,
-    headers: &HeaderMap,
-    framing: Framing,
-    persistence: Persistence,
+    (status, headers): (StatusCode, &HeaderMap),
+    request_id: Option<&HeaderValue>,
+    (framing, persistence): (Framing, Persistence),
 ) {
     status_line(out, status);
     let switching = status == StatusCode::SWITCHING_PROTOCOLS;
-    fields(out, headers, !switching, |_| false);
-    if !headers.contains_key(header::DATE) && !switching {
+    let mut dated = switching;
+    fields(out, headers, !switching, |name| {
+        dated |= *name == header::DATE;
+        request_id.is_some() && *name == REQUEST_ID
+    });
+    if let Some(id) = request_id {
+        field(out, REQUEST_ID.as_str(), id.as_bytes());
+    }
+    if !dated {
         out.extend_from_slice(b"date: ");
         date::append(out);
         out.extend_from_slice(b"\r\n");

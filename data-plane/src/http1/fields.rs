@@ -3,25 +3,61 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::spare;
+
 /// Which fields that codecs act on a message has: most have few of them, and those that it lacks need not
 /// be looked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Present {
-    framing: bool,
+    length: bool,
+    coding: bool,
     connection: bool,
     expect: bool,
+    hosts: Hosts,
+}
+
+/// How often a message says `Host`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Hosts {
+    /// Not at all.
+    #[default]
+    None,
+    /// Once, and says nothing by it.
+    Empty,
+    /// Once.
+    One,
+    /// Several times.
+    Several,
 }
 
 impl Present {
-    fn note(&mut self, name: &HeaderName) {
-        self.framing |= *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING;
+    fn note(&mut self, name: &HeaderName, value: &[u8]) {
+        self.length |= *name == header::CONTENT_LENGTH;
+        self.coding |= *name == header::TRANSFER_ENCODING;
         self.connection |= *name == header::CONNECTION;
         self.expect |= *name == header::EXPECT;
+        if *name == header::HOST {
+            self.hosts = match self.hosts {
+                Hosts::None if value.is_empty() => Hosts::Empty,
+                Hosts::None => Hosts::One,
+                _ => Hosts::Several,
+            };
+        }
     }
 
     /// `Content-Length` or `Transfer-Encoding`.
     pub(super) const fn has_framing(self) -> bool {
-        self.framing
+        self.length || self.coding
+    }
+
+    /// `Transfer-Encoding`.
+    pub(super) const fn has_coding(self) -> bool {
+        self.coding
+    }
+
+    /// `Host`.
+    pub(super) const fn hosts(self) -> Hosts {
+        self.hosts
     }
 
     /// `Connection`.
@@ -44,13 +80,13 @@ pub(super) fn map(
     fields: &[httparse::Header<'_>],
 ) -> Result<(HeaderMap, Present), &'static str> {
     let mut present = Present::default();
-    let mut map = HeaderMap::with_capacity(fields.len() + 8);
+    let mut map = spare::with_room(fields.len() + 8);
     for field in fields {
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "an invalid header name")?;
         let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value))
             .map_err(|_| "an invalid header value")?;
-        present.note(&name);
+        present.note(&name, field.value);
         map.append(name, value);
     }
     Ok((map, present))

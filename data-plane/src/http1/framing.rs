@@ -5,13 +5,15 @@ use http::{HeaderMap, Version, header};
 
 use super::decoder::Decoder;
 
-/// Framing of a request.
+/// Framing of a request; `coded` says whether there is `Transfer-Encoding`.
 ///
 /// # Errors
 /// Whatever two recipients could read differently: both kinds of framing, several lengths, codings other
 /// than one `chunked`, any coding in HTTP/1.0.
-pub(super) fn of_request(headers: &HeaderMap, version: Version) -> Result<Decoder, Rejection> {
-    let coded = headers.contains_key(header::TRANSFER_ENCODING);
+pub(super) fn of_request(
+    (headers, coded): (&HeaderMap, bool),
+    version: Version,
+) -> Result<Decoder, Rejection> {
     let length = length(headers).map_err(bad)?;
     if !coded {
         return Ok(length.map_or(Decoder::End, Decoder::length));
@@ -35,13 +37,13 @@ pub(super) fn of_request(headers: &HeaderMap, version: Version) -> Result<Decode
     }
 }
 
-/// Framing of a response to a request that was not HEAD.
+/// Framing of a response to a request that was not HEAD; `coded` as above.
 ///
 /// # Errors
 /// As for requests; a response without framing ends with the connection.
-pub(super) fn of_response(headers: &HeaderMap) -> Result<Decoder, &'static str> {
+pub(super) fn of_response((headers, coded): (&HeaderMap, bool)) -> Result<Decoder, &'static str> {
     let length = length(headers)?;
-    if !headers.contains_key(header::TRANSFER_ENCODING) {
+    if !coded {
         return Ok(length.map_or(Decoder::UntilClose, Decoder::length));
     }
     if length.is_some() {
@@ -54,7 +56,11 @@ pub(super) fn of_response(headers: &HeaderMap) -> Result<Decoder, &'static str> 
 }
 
 fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
-    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+    // Messages have few fields: to pass over them costs less than to look one up.
+    let lengths = headers
+        .iter()
+        .filter(|(name, _)| **name == header::CONTENT_LENGTH);
+    let mut values = lengths.map(|(_, value)| value);
     let Some(value) = values.next() else {
         return Ok(None);
     };

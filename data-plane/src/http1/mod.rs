@@ -14,6 +14,7 @@ mod pace;
 mod request;
 mod scan;
 pub mod server;
+pub(crate) mod spare;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Request, Uri, Version, header};
 
 use super::{
     decoder::Decoder,
-    fields::{self, has_word},
+    fields::{self, Hosts, has_word},
     framing,
     scan::{Scan, Section},
 };
@@ -100,10 +100,10 @@ fn build(
     };
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| bad("malformed method"))?;
     let (headers, present) = fields::map(head, parsed.headers).map_err(bad)?;
-    check_host(&headers, version)?;
+    check_host(present.hosts(), version)?;
     let uri = self::target(head, target, &method, &headers)?;
     let decoder = match present.has_framing() {
-        true => framing::of_request(&headers, version)?,
+        true => framing::of_request((&headers, present.has_coding()), version)?,
         false => Decoder::End,
     };
     let says = |word| present.has_connection() && has_word(&headers, &header::CONNECTION, word);
@@ -136,14 +136,11 @@ fn build(
 }
 
 /// RFC 9112, 3.2: exactly one Host in HTTP/1.1, at most one before.
-fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Rejection> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) if version == Version::HTTP_11 => Err(bad("no Host")),
-        (_, Some(_)) => Err(bad("several Host")),
-        (Some(host), None) if host.is_empty() && version == Version::HTTP_11 => {
-            Err(bad("an empty Host"))
-        }
+fn check_host(hosts: Hosts, version: Version) -> Result<(), Rejection> {
+    match hosts {
+        Hosts::None if version == Version::HTTP_11 => Err(bad("no Host")),
+        Hosts::Several => Err(bad("several Host")),
+        Hosts::Empty if version == Version::HTTP_11 => Err(bad("an empty Host")),
         _ => Ok(()),
     }
 }

@@ -34,8 +34,9 @@ impl Scan {
     /// Looks for the empty line that ends a section (RFC 9112 section 2.1). `buffer` begins where it
     /// did in the call before and may have grown.
     pub(super) fn section(&mut self, buffer: &[u8]) -> Section {
-        for at in memchr::memchr_iter(b'\n', &buffer[self.seen..]) {
-            let end = self.seen + at;
+        let from = self.seen;
+        for at in LineFeeds::of(&buffer[from..]) {
+            let end = from + at;
             // RFC 9112 section 2.2 lets a recipient take a bare LF for a line end; senders that differ about
             // it from the next recipient are how requests are smuggled.
             if end == 0 || buffer[end - 1] != b'\r' {
@@ -56,6 +57,82 @@ impl Scan {
     }
 }
 
+/// Eight bytes of this value.
+const fn eight(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Where the line feeds are. Lines of a head are short: to look at eight bytes at a time from one end to the
+/// other costs less than to begin a search at every line.
+struct LineFeeds<'a> {
+    bytes: &'a [u8],
+    /// What has not been looked at begins here.
+    next: usize,
+    /// Those of the eight bytes before `next`, by their highest bits.
+    found: u64,
+}
+
+impl<'a> LineFeeds<'a> {
+    const fn of(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            next: 0,
+            found: 0,
+        }
+    }
+}
+
+impl Iterator for LineFeeds<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        loop {
+            while self.found != 0 {
+                let at = self.next - 8 + self.found.trailing_zeros() as usize / 8;
+                self.found &= self.found - 1;
+                // Those that only look like one are passed over.
+                if self.bytes[at] == b'\n' {
+                    return Some(at);
+                }
+            }
+            let Some(eight_bytes) = self.bytes[self.next..].first_chunk() else {
+                break;
+            };
+            // Sets the highest bit of each byte that is zero, and of a one above such a byte.
+            let differs = u64::from_le_bytes(*eight_bytes) ^ eight(b'\n');
+            self.found = differs.wrapping_sub(eight(1)) & !differs & eight(0x80);
+            self.next += 8;
+        }
+        let last = &self.bytes[self.next..];
+        let Some(at) = last.iter().position(|byte| *byte == b'\n') else {
+            self.next = self.bytes.len();
+            return None;
+        };
+        self.next += at + 1;
+        Some(self.next - 1)
+    }
+}
+
 const fn is_forbidden(byte: u8) -> bool {
     (byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n')) || byte == 0x7f
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop, prop_assert_eq, proptest};
+
+    use super::LineFeeds;
+
+    /// Line feeds, what differs from them in one bit or by one, and something else.
+    const BYTES: &[u8] = b"\n\x0b\x09\x8a\x0e\x00\r\xffa";
+
+    proptest! {
+        #[test]
+        fn every_line_feed_is_found_and_nothing_else(
+            bytes in prop::collection::vec(prop::sample::select(BYTES), 0..80),
+        ) {
+            let all = (0..bytes.len()).filter(|at| bytes[*at] == b'\n');
+            prop_assert_eq!(LineFeeds::of(&bytes).collect::<Vec<_>>(), all.collect::<Vec<_>>());
+        }
+    }
 }

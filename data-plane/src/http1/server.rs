@@ -16,7 +16,7 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, Mutex},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use gatewright_engine::{Code, Rejection};
@@ -66,6 +66,7 @@ pub async fn serve<Io, E>(
         interim: Arc::default(),
         has_body: false,
         waits_for_drain: false,
+        answered: None,
     };
     while server.next().await.is_continue() {}
 }
@@ -82,6 +83,8 @@ struct Server<Io, E> {
     has_body: bool,
     /// Whether this task will be woken when draining begins.
     waits_for_drain: bool,
+    /// When the last answer was written, until somebody needs to know.
+    answered: Option<Instant>,
 }
 
 /// What the answer depends on of the request.
@@ -140,7 +143,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
         let (mut patience, mut leaving) = (limits.idle_timeout, false);
         let (state, drain) = (&self.state, &self.drain);
         let (cancelled, registered) = (&mut self.cancelled, &mut self.waits_for_drain);
-        let mut rested = false;
+        let (mut rested, mut since) = (false, self.answered.take());
         poll_fn(|context| {
             let state = &mut *lock(state);
             if !std::mem::replace(&mut rested, true) {
@@ -180,6 +183,9 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
                             leaving = true;
                             patience = patience.min(LAST_REQUEST_TIMEOUT);
                             state.deadline.stop();
+                        }
+                        if let Some(since) = since.take() {
+                            state.deadline.start_at(since.into(), patience);
                         }
                         let late = state.deadline.poll(patience, context);
                         return late.map(|()| Err(NoHead::Over));

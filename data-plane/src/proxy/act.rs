@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatewright_engine::{
-    Action, Code, Matched, Rejection, RequestContext, Service, guard::FallbackAction,
+    Action, Code, Matched, Rejection, RequestContext, Route, Service, guard::FallbackAction,
     mirror::Mirror, path::Parameter,
 };
 use http::{HeaderValue, Response, header};
@@ -83,9 +83,13 @@ impl Proxy {
                     self.mirror(mirrors, context, &mut exchange, record);
                 }
                 let outcome = match route.fall_through.as_deref() {
-                    None => self.forward((context, service), exchange, record).await,
+                    None => {
+                        let what = (&*route, context, service);
+                        self.forward(what, exchange, record).await
+                    }
                     Some(fall) => {
-                        let both = self.strangle((context, service), fall, exchange, record);
+                        let what = (&*route, context, service);
+                        let both = self.strangle(what, fall, exchange, record);
                         Box::pin(both).await
                     }
                 };
@@ -153,13 +157,12 @@ impl Proxy {
     /// Forwards, and where that fails, does what the fallback says.
     pub(super) async fn forward(
         &self,
-        (context, service): (&mut RequestContext, &Arc<Service>),
+        (route, context, service): (&Route, &mut RequestContext, &Arc<Service>),
         exchange: Exchange<'_>,
         record: &mut Record,
     ) -> Result<Outcome, Rejection> {
-        let route = Arc::clone(&context.route);
         let (upgrade, rest) = allowed(&route.upgrades, exchange.rest)?;
-        let fallback = fallback::of(&route, service);
+        let fallback = fallback::of(route, service);
         let (target, protocol) = (rest.target(), rest.protocol);
         let Incoming {
             request, interim, ..

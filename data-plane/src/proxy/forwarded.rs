@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use gatewright_engine::Client;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
-use super::{Proxy, Trust};
+use super::{Proxy, Trust, seen::Seen};
 use crate::exchange::Connection;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -39,7 +39,12 @@ pub enum ForwardedFields {
 
 impl Proxy {
     /// Finds the client, and writes the fields for the upstream.
-    pub(super) fn forwarded(&self, connection: &Connection, headers: &mut HeaderMap) -> Client {
+    pub(super) fn forwarded(
+        &self,
+        connection: &Connection,
+        headers: &mut HeaderMap,
+        seen: Seen,
+    ) -> Client {
         let trusted = self.trust.believes(connection.peer.ip());
         let secure = match headers.get(PROTO).filter(|_| trusted) {
             Some(proto) => proto.as_bytes().eq_ignore_ascii_case(b"https"),
@@ -52,7 +57,7 @@ impl Proxy {
         let client = Client { address, secure };
         if self.forwarded_fields != ForwardedFields::XForwarded {
             write_forwarded(connection, headers, trusted);
-        } else if !trusted {
+        } else if !trusted && seen.forwarded {
             headers.remove(header::FORWARDED);
         }
         if self.forwarded_fields != ForwardedFields::Forwarded {
@@ -78,7 +83,8 @@ fn write_x_forwarded(
         headers.insert(FOR, connection.peer_text.clone());
     }
     if !trusted || !headers.contains_key(HOST) {
-        match headers.get(header::HOST).cloned() {
+        let host = headers.iter().find(|(name, _)| **name == header::HOST);
+        match host.map(|(_, host)| host.clone()) {
             Some(host) => headers.insert(HOST, host),
             None => headers.remove(HOST),
         };

@@ -3,6 +3,8 @@
 use gatewright_engine::{Code, Rejection};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::seen::Seen;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -28,14 +30,13 @@ const OWN: [HeaderName; 2] = [crate::mirror::MARK, crate::forward::ATTEMPT_COUNT
 /// # Errors
 /// `Connection` nominates a field on which routing or protection rests: somebody tries to have
 /// it taken away.
-pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<(), Rejection> {
-    if headers.keys().any(is_own) {
+pub(super) fn strip_request(headers: &mut HeaderMap, seen: Seen) -> Result<(), Rejection> {
+    if seen.own {
         for name in OWN {
             headers.remove(name);
         }
     }
-    // One pass over few names, where most messages have none of these, is cheaper than nine lookups.
-    if !headers.keys().any(is_hop_by_hop) {
+    if !seen.hop_by_hop {
         return Ok(());
     }
     let nominated = nominated(headers);
@@ -60,7 +61,8 @@ pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<(), Rejection> {
 
 /// Removes them from a response. What an upstream nominates wrongly stays.
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_hop_by_hop) {
+    // One pass over few names, where most messages have none of these, is cheaper than nine lookups.
+    if !headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
         return;
     }
     for name in nominated(headers) {
@@ -74,13 +76,9 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     headers.remove(header::TE);
 }
 
-fn is_own(name: &HeaderName) -> bool {
-    name.as_str().starts_with("gatewright-")
-}
-
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
     matches!(
-        name.as_str(),
+        name,
         "te" | "upgrade"
             | "connection"
             | "keep-alive"
@@ -154,14 +152,15 @@ mod tests {
             ("upgrade", "websocket"),
             ("accept", "*/*"),
         ]);
-        strip_request(&mut map).unwrap();
+        let seen = Seen::of(&map);
+        strip_request(&mut map, seen).unwrap();
         assert_eq!(map, headers(&[("te", "trailers"), ("accept", "*/*")]));
     }
 
     #[test]
     fn every_fixed_field_is_noticed() {
         for name in FIXED.iter().chain([&header::TE]) {
-            assert!(is_hop_by_hop(name), "{name}");
+            assert!(is_hop_by_hop(name.as_str()), "{name}");
         }
     }
 
@@ -170,7 +169,8 @@ mod tests {
         for name in ["Authorization", "x-api-key", "X-Forwarded-For", "host"] {
             let mut map = HeaderMap::new();
             map.insert("connection", HeaderValue::from_str(name).unwrap());
-            let rejection = strip_request(&mut map).unwrap_err();
+            let seen = Seen::of(&map);
+            let rejection = strip_request(&mut map, seen).unwrap_err();
             assert_eq!(rejection.code, Code::BadRequest, "{name}");
         }
     }

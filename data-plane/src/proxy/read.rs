@@ -12,7 +12,7 @@ use gatewright_engine::{
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
 use smallvec::SmallVec;
 
-use super::{Proxy, forwarded::add_via, hop_by_hop::strip_request, request_id};
+use super::{Proxy, forwarded::add_via, hop_by_hop::strip_request, request_id, seen::Seen};
 use crate::{
     body::{Body, Metered},
     exchange::{Connection, Incoming, Protocol},
@@ -56,12 +56,13 @@ impl Proxy {
         let (path, as_written) = path(request.uri())?;
         let (options, version) = (*request.method() == Method::OPTIONS, request.version());
         let headers = request.headers_mut();
-        strip_request(headers)?;
+        let seen = Seen::of(headers);
+        strip_request(headers, seen)?;
         let ends_here = options && !hand_on(headers);
-        let client = self.forwarded(connection, headers);
+        let client = self.forwarded(connection, headers, seen);
         headers.insert(request_id::NAME, request_id.clone());
         add_via(headers, version);
-        self.trace(headers, record);
+        self.trace(headers, seen, record);
         Ok(Head {
             host,
             path,
@@ -288,7 +289,9 @@ static IN_HOST: [bool; 256] = {
 /// may come without.
 fn host(headers: &HeaderMap, uri: &Uri) -> Result<Box<str>, Rejection> {
     let wrong = || Rejection::new(Code::BadRequest, "Host is not valid");
-    let text = match (headers.get(header::HOST), uri.authority()) {
+    // It is among the first of few: to look for it costs less than to look it up.
+    let host = headers.iter().find(|(name, _)| **name == header::HOST);
+    let text = match (host.map(|(_, value)| value), uri.authority()) {
         (Some(value), _) => value.to_str().map_err(|_| wrong())?,
         (None, Some(authority)) => authority.as_str(),
         (None, None) => return Ok("".into()),

@@ -10,7 +10,7 @@ use super::Proxy;
 use crate::exchange::Connection;
 
 /// Its field.
-pub(super) const NAME: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const NAME: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that is taken over.
 const MAX_BYTES: usize = 128;
 /// 128 bits in hexadecimal.

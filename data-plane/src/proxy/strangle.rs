@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatewright_engine::{
-    Action, Code, Rejection, RequestContext, Service,
+    Action, Code, Rejection, RequestContext, Route, Service,
     strangler::{FallThrough, Way},
 };
 
@@ -14,7 +14,7 @@ impl Proxy {
     /// Asks the new service, and then the legacy where the new one says that it has not got it.
     pub(super) async fn strangle(
         &self,
-        (context, service): (&mut RequestContext, &Arc<Service>),
+        (route, context, service): (&Route, &mut RequestContext, &Arc<Service>),
         fall: &FallThrough,
         mut exchange: Exchange<'_>,
         record: &mut Record,
@@ -30,7 +30,7 @@ impl Proxy {
         *exchange.rest.body() = from_start();
         let headers = context.headers.clone();
         let outcome = self
-            .forward((&mut *context, service), exchange, record)
+            .forward((route, &mut *context, service), exchange, record)
             .await;
         let request = (context.method.clone(), context.path.clone());
         let request = (&request.0, request.1.as_str());
@@ -46,7 +46,10 @@ impl Proxy {
         context.headers = headers;
         *again.rest.body() = from_start();
         match &fall.legacy.action {
-            Action::Forward(legacy) => self.forward((context, legacy), again, record).await,
+            Action::Forward(legacy) => {
+                let what = (route, context, legacy);
+                self.forward(what, again, record).await
+            }
             Action::Closed(reason) => {
                 let reason = reason.to_string();
                 Err(Rejection::new(Code::ConfigurationRefused, reason))

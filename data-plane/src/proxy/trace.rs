@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, HeaderName};
 
-use super::Proxy;
+use super::{Proxy, seen::Seen};
 use crate::telemetry::{Record, TraceParent};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -13,10 +13,9 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 impl Proxy {
     /// Goes on with the client's trace, or begins one where spans are exported.
-    pub(super) fn trace(&self, headers: &mut HeaderMap, record: &mut Record) {
+    pub(super) fn trace(&self, headers: &mut HeaderMap, seen: Seen, record: &mut Record) {
         let tracer = self.telemetry.tracer.as_ref();
-        let given = headers.contains_key(TRACEPARENT);
-        if tracer.is_none() && !given {
+        if tracer.is_none() && !seen.traced {
             return;
         }
         let parent = parent(headers);

@@ -31,6 +31,8 @@ pub struct Record(Option<Box<Facts>>);
 pub(crate) struct Facts {
     telemetry: Arc<Telemetry>,
     started: Instant,
+    /// Whether it is still about the time of `started`, for who needs a clock first.
+    fresh: bool,
     /// The stage reached.
     stage: Stage,
     /// The status sent.
@@ -84,6 +86,7 @@ impl Record {
         Self(Some(Box::new(Facts {
             telemetry: Arc::clone(telemetry),
             started: Instant::now(),
+            fresh: true,
             stage: Stage::Read,
             status: 0,
             code: None,
@@ -107,6 +110,17 @@ impl Record {
 
     pub(crate) fn facts(&mut self) -> Option<&mut Facts> {
         self.0.as_deref_mut()
+    }
+
+    /// What the time is. A request that nothing has held up yet was begun just now; only the first who asks can be told so.
+    pub(crate) fn now(&mut self, held_up: bool) -> Instant {
+        if let Some(facts) = self.facts() {
+            let fresh = std::mem::take(&mut facts.fresh);
+            if fresh && !held_up {
+                return facts.started;
+            }
+        }
+        Instant::now()
     }
 
     /// Notes the stage that is being worked on.
@@ -196,11 +210,10 @@ impl Record {
         self.note(|line| line.decisions = decisions.to_vec());
     }
 
-    /// The answer was written whole. `bytes` of body went to the client.
-    pub fn sent(mut self, bytes: u64) {
-        if let Some(mut facts) = self.0.take() {
-            facts.finish(bytes, None);
-        }
+    /// The answer was written whole. `bytes` of body went to the client. Returns when that was.
+    pub fn sent(mut self, bytes: u64) -> Option<Instant> {
+        let mut facts = self.0.take()?;
+        Some(facts.finish(bytes, None))
     }
 
     /// The answer's body failed on its way; the client saw an aborted answer.
@@ -222,24 +235,34 @@ impl Drop for Record {
 }
 
 impl Facts {
-    /// The stage *record*.
-    fn finish(&mut self, response_bytes: u64, error: Option<String>) {
-        let took = self.started.elapsed();
+    /// The stage *record*. Returns when it was.
+    fn finish(&mut self, response_bytes: u64, error: Option<String>) -> Instant {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.started);
         let request_bytes = self.request_bytes.count();
         self.failed |= error.is_some() || self.status >= 500;
         self.measure(took, request_bytes, response_bytes);
+        if let Some(line) = self.line.take() {
+            self.tell(
+                line,
+                End {
+                    took,
+                    status: self.status,
+                    code: self.code,
+                    stage: self.stage,
+                    upstream: self.upstream,
+                    request_bytes,
+                    response_bytes,
+                    error,
+                },
+            );
+        }
+        now
+    }
+
+    /// Writes the access line, and hands the span on.
+    fn tell(&mut self, line: Box<Line>, end: End) {
         let (telemetry, trace) = (&self.telemetry, self.trace.take());
-        let Some(line) = self.line.take() else { return };
-        let end = End {
-            took,
-            status: self.status,
-            code: self.code,
-            stage: self.stage,
-            upstream: self.upstream,
-            request_bytes,
-            response_bytes,
-            error,
-        };
         if let Some(log) = &telemetry.access_log
             && !log.write(&line.written(&end))
         {

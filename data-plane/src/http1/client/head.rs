@@ -93,10 +93,13 @@ fn build(
     let decoder = match (none, present.has_framing()) {
         (true, _) => Decoder::End,
         (false, false) => Decoder::UntilClose,
-        (false, true) => framing::of_response(&headers).map_err(SendError::Malformed)?,
+        (false, true) => {
+            let fields = (&headers, present.has_coding());
+            framing::of_response(fields).map_err(SendError::Malformed)?
+        }
     };
     // RFC 9112, 6.1: its framing is faulty, whatever it looks like.
-    if message.version == Some(0) && headers.contains_key(header::TRANSFER_ENCODING) {
+    if message.version == Some(0) && present.has_coding() {
         return Err(SendError::Malformed("Transfer-Encoding in HTTP/1.0"));
     }
     let says = |word| present.has_connection() && has_word(&headers, &header::CONNECTION, word);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Response, StatusCode, Version, header};
+use http::{HeaderValue, Response, StatusCode, Version, header};
 use http_body::{Body as _, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -18,6 +18,7 @@ use super::{
     super::{
         deadline::Deadline,
         encode::{self, Framing, Persistence},
+        spare,
     },
     Asked, Server, lock,
     tunnel::Client,
@@ -36,13 +37,14 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
     pub(super) async fn write(&mut self, answer: Answer, asked: Asked) -> ControlFlow<()> {
         let Answer {
             mut response,
+            request_id,
             tunnel,
             close,
             record,
         } = answer;
         if let Some(upstream) = tunnel {
             let (parts, _) = response.into_parts();
-            return self.switch(&parts, upstream, record).await;
+            return self.switch((&parts, request_id), upstream, record).await;
         }
         let framing = framing(&response, asked);
         let keep = asked.keep
@@ -56,8 +58,8 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
             (true, _) => Persistence::KeepAlive,
         };
         let head = self.outbox.front();
-        let (status, headers) = (response.status(), response.headers());
-        encode::response(head, status, headers, framing, persistence);
+        let said = (response.status(), response.headers());
+        encode::response(head, said, request_id.as_ref(), (framing, persistence));
         let silent = matches!(framing, Framing::None | Framing::Described(_));
         let written = if silent {
             self.flush()
@@ -67,9 +69,10 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
         } else {
             self.body(response.body_mut(), framing).await
         };
+        spare::keep(std::mem::take(response.headers_mut()));
         drop(response);
         match written {
-            Ok(bytes) => record.sent(bytes),
+            Ok(bytes) => self.answered = record.sent(bytes),
             Err((bytes, error)) => {
                 record.failed(bytes, &error);
                 return ControlFlow::Break(());
@@ -185,13 +188,14 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin + 'static, E: Exchange> Server<Io
     /// Lets bytes flow both ways from now on.
     async fn switch(
         &mut self,
-        response: &http::response::Parts,
+        (response, request_id): (&http::response::Parts, Option<HeaderValue>),
         upstream: Box<dyn crate::exchange::Tunnel>,
         record: crate::telemetry::Record,
     ) -> ControlFlow<()> {
         let head = self.outbox.front();
-        let (status, headers) = (response.status, &response.headers);
-        encode::response(head, status, headers, Framing::None, Persistence::Default);
+        let ends = (Framing::None, Persistence::Default);
+        let said = (response.status, &response.headers);
+        encode::response(head, said, request_id.as_ref(), ends);
         if let Err(error) = self.flush().await {
             record.failed(0, &error.into());
             return ControlFlow::Break(());

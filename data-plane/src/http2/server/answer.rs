@@ -19,7 +19,7 @@ use super::{
 use crate::{
     body::{Body, BodyError},
     exchange::{Answer, InterimQueue, Tunnel},
-    proxy::{Limits, strip_response},
+    proxy::{Limits, REQUEST_ID, strip_response},
     telemetry::Record,
     tunnel::{self, Bounds},
 };
@@ -53,7 +53,10 @@ impl Writer<'_> {
         head_only: bool,
         client: Option<RecvStream>,
     ) -> Ended {
-        let (parts, body) = answer.response.into_parts();
+        let (mut parts, body) = answer.response.into_parts();
+        if let Some(id) = answer.request_id {
+            parts.headers.insert(REQUEST_ID, id);
+        }
         match (answer.tunnel, client) {
             (Some(upstream), Some(client)) => {
                 self.switch(parts, client, upstream, answer.record).await

@@ -67,6 +67,7 @@ pub(super) const fn limits() -> Limits {
 pub(super) fn answer(response: Response<Body>) -> Answer {
     Answer {
         response: Box::new(response),
+        request_id: None,
         tunnel: None,
         close: false,
         record: Record::none(),
