@@ -56,9 +56,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// What control planes show and share as JSON. Those of other versions read it: fields may be missing or
 /// unknown.
-const REPORTED: [&str; 7] = [
+const REPORTED: [&str; 8] = [
     "NodeReport",
     "CredentialUse",
+    "KeySetState",
     "MissingSecret",
     "TargetHealth",
     "ServiceState",
@@ -69,6 +70,13 @@ const REPORTED_SERDE: &str = "#[derive(serde::Serialize, serde::Deserialize)] #[
 
 /// Kinds that are boxed, so that a small resource does not take their room.
 const LARGE: [&str; 3] = ["service", "route", "upstream"];
+
+/// Fields that are JSON in a string in protobuf, and the JSON itself in JSON.
+const EMBEDDED: [&str; 3] = [
+    "gatewright.v1.Plugin.settings",
+    "gatewright.v1.KeySet.jwks",
+    "gatewright.v1.FetchedKeys.jwks",
+];
 
 const SERDE: &str = "#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]";
 
@@ -106,7 +114,7 @@ fn attributes(field: &FieldDescriptor) -> Vec<String> {
         (_, Kind::Enum(_)) => skip("crate::json::is_first"),
         _ => {}
     }
-    if field.full_name() == format!("{PACKAGE}.Plugin.settings") {
+    if EMBEDDED.contains(&field.full_name()) {
         list.push("#[serde(with = \"crate::json::embedded\")]".to_owned());
         list.push("#[schemars(with = \"crate::json::Settings\")]".to_owned());
     } else if let Kind::Enum(kind) = field.kind()

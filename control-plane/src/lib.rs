@@ -14,6 +14,7 @@ mod control_plane;
 pub mod discovery;
 pub mod document;
 pub mod explain;
+pub mod key_sets;
 pub mod label;
 pub mod registration;
 pub mod rollout;

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use gatewright_engine::{
     Action, Route, Service, Snapshot, guard::Guard, live::Live, outcome::Outcome, retry::Retrying,
 };
+use gatewright_proto::v1::KeySetState;
 use serde::Serialize;
 
 use crate::{
@@ -245,6 +246,15 @@ impl Reporter for Publisher {
         }
         guard::report_rates(&published.snapshot, draft);
         stranglers::report(&published.snapshot, draft);
+        for set in published.snapshot.key_sets.values() {
+            let unknown_keys = set.unknown_keys();
+            if set.remote && unknown_keys > 0 {
+                draft.key_set(KeySetState {
+                    key_set: set.name.to_string(),
+                    unknown_keys,
+                });
+            }
+        }
     }
 }
 

@@ -22,8 +22,8 @@ pub mod v1 {
     pub use kind::Kind;
     mod kind {
         use super::{
-            Certificate, Consumer, ConsumerGroup, Credential, Plugin, Rollout, Route, Secret,
-            Service, Target, Upstream, resource::Resource,
+            Certificate, Consumer, ConsumerGroup, Credential, KeySet, Plugin, Rollout, Route,
+            Secret, Service, Target, Upstream, resource::Resource,
         };
         include!(concat!(env!("OUT_DIR"), "/kind.rs"));
     }

@@ -6,6 +6,8 @@ mod churn;
 mod fleet;
 mod health;
 mod identity;
+mod jwt_cases;
+mod key_sets;
 mod mistakes;
 mod older_node;
 mod outage;

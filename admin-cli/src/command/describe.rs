@@ -46,6 +46,8 @@ struct Description {
     backends: Vec<(String, Vec<Value>)>,
     /// What still goes to its legacy service.
     strangler: Value,
+    /// How the fetching of its keys goes.
+    fetched: Value,
     /// The nodes that refuse it, and why.
     rejects: Vec<Value>,
     /// How a service fares on each node.
@@ -88,6 +90,10 @@ impl Description {
             true => client.get(&format!("{path}/strangler")).await?,
             false => Value::Null,
         };
+        let fetched = match key.kind {
+            Kind::KeySet => client.get(&format!("{path}/fetched")).await?,
+            _ => Value::Null,
+        };
         let nodes = client.get("/v1/nodes").await?;
         let fares = match key.kind {
             Kind::Service => Some(Fares::ask(&resource, &nodes, client).await?),
@@ -101,6 +107,7 @@ impl Description {
             backends: backends(&chain["backends"]),
             chain: list(&chain["chain"].take()),
             strangler,
+            fetched,
             rejects: rejects(&key, &nodes),
             fares,
             key,
@@ -132,6 +139,7 @@ impl Description {
             "chain": self.chain,
             "backends": self.backends.iter().cloned().collect::<BTreeMap<_, _>>(),
             "strangler": self.strangler,
+            "fetched": self.fetched,
             "rejects": self.rejects,
         });
         if let Some(fares) = &self.fares {
@@ -162,6 +170,7 @@ impl Description {
             "Still goes to the legacy service",
             legacy(&self.strangler).into_iter(),
         )?;
+        section(terminal, "Keys", fetched(&self.fetched).into_iter())?;
         section(terminal, "Refused", self.rejects.iter().map(output::cell))?;
         match &self.fares {
             Some(fares) => fares.write(terminal),
@@ -200,6 +209,31 @@ fn legacy(strangler: &Value) -> Vec<String> {
         let (method, path) = (output::cell(&it["method"]), output::cell(&it["path"]));
         format!("{method} {path}: {}", of(it))
     }));
+    lines
+}
+
+/// How the fetching of keys goes, and which are in force.
+fn fetched(fetched: &Value) -> Vec<String> {
+    let keys = list(&fetched["keys"]);
+    let mut lines: Vec<String> = keys
+        .iter()
+        .map(|key| {
+            let (kid, algorithms) = (output::cell(&key["kid"]), output::cell(&key["algorithms"]));
+            format!("{kid}: {algorithms}")
+        })
+        .collect();
+    let failures = fetched["failures"].as_u64().unwrap_or(0);
+    if failures > 0 {
+        let error = output::cell(&fetched["error"]);
+        lines.push(format!(
+            "failed {failures} times since the last fetch: {error}"
+        ));
+    }
+    lines.extend(
+        list(&fetched["skipped"])
+            .iter()
+            .map(|it| format!("not used: {}", output::cell(it))),
+    );
     lines
 }
 

@@ -81,6 +81,7 @@ const fn columns(kind: Kind) -> &'static [&'static str] {
             "name", "upstream", "address", "weight", "priority", "enabled",
         ],
         Kind::Consumer => &["name", "groups", "enabled", "labels"],
+        Kind::KeySet => &["name", "url", "issuer", "enabled"],
         Kind::ConsumerGroup | Kind::Secret => &["name", "enabled", "labels"],
         Kind::Credential => &["name", "consumer", "type", "prefix", "enabled"],
         Kind::Plugin => &["name", "type", "attach", "order", "mode", "enabled"],

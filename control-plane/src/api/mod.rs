@@ -15,6 +15,7 @@ mod error;
 mod explain;
 mod export;
 mod held;
+mod key_set;
 mod nested;
 mod node;
 mod openapi;
@@ -51,6 +52,7 @@ use crate::{
     catalog::Catalog,
     check::Checker,
     discovery::Fleet,
+    key_sets::KeySets,
     registration::{Limits, Registrations},
     rollout::Rollouts,
     telemetry::Metrics,
@@ -73,6 +75,8 @@ pub struct Api {
     pub registrations: Registrations,
     /// What moves requests from one service to another.
     pub rollouts: Rollouts,
+    /// Keys that are fetched.
+    pub key_sets: KeySets,
     /// Who is connected.
     pub fleet: Fleet,
     /// Who may.
@@ -101,10 +105,14 @@ impl Api {
         metrics.add(registrations.counters());
         let rollouts = Rollouts::new(catalog.clone(), Arc::clone(&writer), fleet.clone());
         metrics.add(rollouts.counters());
+        let nodes = fleet.here().clone();
+        let key_sets = KeySets::new(catalog.clone(), Arc::clone(&writer), nodes);
+        metrics.add(key_sets.counters());
         Self {
             writer,
             registrations,
             rollouts,
+            key_sets,
             catalog,
             checker,
             fleet,
@@ -115,10 +123,11 @@ impl Api {
         }
     }
 
-    /// Starts what goes on by itself: registrations expire, rollouts go on.
+    /// Starts what goes on by itself: registrations expire, rollouts go on, keys are fetched.
     pub fn run(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
         tasks.spawn(self.registrations.clone().run(shutdown.clone()));
         tasks.spawn(self.rollouts.clone().run(shutdown.clone()));
+        tasks.spawn(self.key_sets.clone().run(shutdown.clone()));
     }
 }
 
@@ -148,6 +157,7 @@ pub fn router(api: Api) -> Router {
         )
         .route(registration::BEAT, post(registration::beat))
         .route(registration::BEATS, post(registration::beats))
+        .route(key_set::FETCHED, get(key_set::show))
         .route("/v1/routes/{name}/strangler", get(strangler::show))
         .route(rollout::STATUS, get(rollout::show))
         .route(rollout::ACTION, post(rollout::act))

@@ -95,6 +95,17 @@ impl Nodes {
         nodes.iter().map(applied).collect()
     }
 
+    /// How many tokens each key set had no key for, as the nodes have counted, by its name.
+    pub(crate) fn unknown_keys(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for node in lock(&self.shared.here).values() {
+            for row in &node.facts.key_sets {
+                *counts.entry(row.key_set.clone()).or_default() += row.unknown_keys;
+            }
+        }
+        counts
+    }
+
     /// What other control planes have yet to be told.
     pub(super) fn untold(&self) -> &Untold {
         &self.shared.untold

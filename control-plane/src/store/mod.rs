@@ -5,6 +5,7 @@
 //! revision 11 before revision 10. A sequence does not promise that.
 
 mod audit;
+mod key_set;
 mod lease;
 mod open;
 mod postgres;
@@ -23,6 +24,7 @@ use gatewright_proto::{Key, Resource, Version};
 
 pub use self::{
     audit::{AuditLog, Audited, COMMITTED, Sought},
+    key_set::{ClaimedFetch, KeySetFetches, ShownFetch},
     lease::{Leases, SignOfLife},
     open::{StoreSettings, open},
     rollout::{Claimed, ListedRollout, Rollouts, SavedRollout, ShownRollout},
@@ -109,7 +111,9 @@ pub struct Authorship {
 
 /// A database.
 #[async_trait]
-pub trait Store: Roster + AuditLog + Leases + Rollouts + Send + Sync + fmt::Debug {
+pub trait Store:
+    Roster + AuditLog + Leases + KeySetFetches + Rollouts + Send + Sync + fmt::Debug
+{
     /// The newest revision.
     async fn head(&self) -> Result<Head, StoreError>;
 

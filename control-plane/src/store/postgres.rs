@@ -1,6 +1,7 @@
 //! Postgres: several control planes share it.
 
 mod audit;
+mod key_set;
 mod lease;
 mod listen;
 mod rollout;
@@ -48,6 +49,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         5,
         "rollouts",
         include_str!("../../../migrations/postgres/0005_rollouts.sql"),
+    ),
+    (
+        7,
+        "key set fetches",
+        include_str!("../../../migrations/postgres/0007_key_set_fetches.sql"),
     ),
 ];
 

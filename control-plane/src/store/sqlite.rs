@@ -5,6 +5,7 @@
 //! SQLite would put them into the file that nobody can find any more.
 
 mod audit;
+mod key_set;
 mod lease;
 mod rollout;
 mod roster;
@@ -58,6 +59,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         5,
         "rollouts",
         include_str!("../../../migrations/sqlite/0005_rollouts.sql"),
+    ),
+    (
+        7,
+        "key set fetches",
+        include_str!("../../../migrations/sqlite/0007_key_set_fetches.sql"),
     ),
 ];
 

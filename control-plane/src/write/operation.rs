@@ -1,6 +1,6 @@
 //! What a client wants done to one resource, and under which condition.
 
-use gatewright_proto::{Key, Resource, Version};
+use gatewright_proto::{Key, Resource, Version, v1::FetchedKeys};
 use serde_json::Value;
 
 /// What a client wants done to one resource.
@@ -16,6 +16,8 @@ pub enum Operation {
     Delete(Key, Precondition),
     /// Deletes it where it exists.
     Remove(Key),
+    /// Gives a key set the keys that were fetched for it; it must exist.
+    Fetched(Key, FetchedKeys),
 }
 
 impl Operation {
@@ -24,6 +26,7 @@ impl Operation {
         match self {
             Self::Create(resource) | Self::Put(resource, _) => Key::of(resource),
             Self::Patch(key, ..) | Self::Delete(key, _) | Self::Remove(key) => key.clone(),
+            Self::Fetched(key, _) => key.clone(),
         }
     }
 }

@@ -96,7 +96,8 @@ impl Plan {
         }
         match operation {
             Operation::Create(_) if stored.is_some() => Err(WriteError::AlreadyExists(key)),
-            Operation::Create(resource) => {
+            Operation::Create(mut resource) => {
+                write_only::keep_stored(&mut resource, None);
                 self.put(resource);
                 Ok(())
             }
@@ -121,6 +122,15 @@ impl Plan {
                 self.would_be.held.remove(&key);
                 Ok(())
             }
+            Operation::Fetched(_, fetched) => {
+                let stored = existing(&key, &Precondition::default(), stored)?;
+                if let Resource::KeySet(set) = &*stored.resource {
+                    let mut set = set.clone();
+                    set.fetched = Some(fetched);
+                    self.put(Resource::KeySet(set));
+                }
+                Ok(())
+            }
         }
     }
 
@@ -139,7 +149,10 @@ impl Plan {
         let reading = document::read(key.kind, json, &key.to_string());
         self.mistakes.extend(reading.mistakes);
         match reading.resource {
-            Some(resource) if Key::of(&resource) == key => self.put(resource),
+            Some(mut resource) if Key::of(&resource) == key => {
+                write_only::keep_fetched(&mut resource, Some(stored));
+                self.put(resource);
+            }
             Some(_) => {
                 let reason = "cannot be changed; create another and delete this one";
                 self.mistakes.push(Mistake::invalid(&key, "name", reason));

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
+use gatewright_engine::key_set::Remote;
 use gatewright_proto::{Key, Kind, Resource, v1};
 use serde_json::{Map, Value};
 
@@ -32,7 +33,19 @@ pub fn keep_stored(resource: &mut Resource, stored: Option<&Resource>) {
         (Resource::Secret(new), Some(Resource::Secret(stored))) if new.value.is_empty() => {
             new.value.clone_from(&stored.value);
         }
-        _ => {}
+        (new, stored) => keep_fetched(new, stored),
+    }
+}
+
+/// Keys that were fetched are the control plane's to write: what a client says of them counts for nothing.
+pub fn keep_fetched(resource: &mut Resource, stored: Option<&Resource>) {
+    if let Resource::KeySet(new) = resource {
+        let stored = match stored {
+            Some(Resource::KeySet(stored)) => stored.fetched.clone(),
+            _ => None,
+        };
+        let source = Remote::of(new).map(|it| it.as_str().to_owned());
+        new.fetched = stored.filter(|it| Some(&it.source) == source.as_ref());
     }
 }
 
@@ -107,6 +120,7 @@ pub fn redact(resource: &Resource) -> Value {
         match resource {
             Resource::Credential(_) => _ = fields.remove("key"),
             Resource::Secret(_) => _ = fields.remove("value"),
+            Resource::KeySet(_) => _ = fields.remove("fetched"),
             Resource::Certificate(certificate) if !refers_to_secret(certificate) => {
                 fields.remove("private_key");
             }
@@ -125,6 +139,9 @@ pub fn hidden_changes(before: &Resource, after: &Resource) -> Vec<&'static str> 
     match (before, after) {
         (Resource::Secret(before), Resource::Secret(after)) if before.value != after.value => {
             vec!["value"]
+        }
+        (Resource::KeySet(before), Resource::KeySet(after)) if before.fetched != after.fetched => {
+            vec!["fetched"]
         }
         (Resource::Certificate(before), Resource::Certificate(after))
             if before.private_key != after.private_key

@@ -14,6 +14,7 @@ mod fallback;
 mod field;
 mod guard;
 mod health;
+mod key_set;
 pub(crate) mod pattern;
 mod plugin;
 mod retry;
@@ -58,6 +59,7 @@ pub fn compile(
     compiler.certificates = compiler.certificates();
     let upstreams = compiler.upstreams();
     let services = compiler.services(&upstreams);
+    let key_sets = compiler.key_sets();
     let plugins = compiler.plugins();
     let consumers = compiler.consumers(&plugins);
     let (routes, rules) = compiler.rules(&services, &plugins);
@@ -73,6 +75,7 @@ pub fn compile(
         consumers,
         certificates: compiler.certificates,
         compared,
+        key_sets,
         plugins: plugins.by_name(),
         patterns: compiler.patterns.used,
         router,

@@ -13,6 +13,8 @@ pub mod dns;
 mod error;
 pub mod guard;
 pub mod health;
+pub mod jwt;
+pub mod key_set;
 pub mod live;
 pub mod mirror;
 mod network;

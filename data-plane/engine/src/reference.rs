@@ -3,7 +3,7 @@
 
 use gatewright_proto::{
     Key, Kind, Resource,
-    v1::{Attach, Fallback, Plugin, attach::To},
+    v1::{Attach, Fallback, KeySet, Plugin, attach::To},
 };
 
 use crate::plugin::Registry;
@@ -84,6 +84,7 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
             all.extend(one("route", Kind::Route, &rollout.route));
             all
         }
+        Resource::KeySet(set) => of_key_set(set),
         Resource::Upstream(_) | Resource::ConsumerGroup(_) | Resource::Secret(_) => Vec::new(),
     }
 }
@@ -93,6 +94,18 @@ fn fallback(fallback: Option<&Fallback>) -> Vec<Reference> {
     let service = service.filter(|name| !name.is_empty());
     let reference = |name| Reference::new("fallback.service", Kind::Service, name);
     service.map(reference).into_iter().collect()
+}
+
+fn of_key_set(set: &KeySet) -> Vec<Reference> {
+    let secret = |field: String, name: &str| {
+        (!name.is_empty()).then(|| Reference::new(field, Kind::Secret, name))
+    };
+    let authorities = set.ca_certificates.strip_prefix(SECRET).unwrap_or_default();
+    let keys = set.keys.iter().enumerate();
+    let keys = keys.filter_map(|(place, key)| secret(format!("keys[{place}].secret"), &key.secret));
+    let authorities = secret("ca_certificates".to_owned(), authorities).into_iter();
+    let own = secret("secret".to_owned(), &set.secret);
+    authorities.chain(keys).chain(own).collect()
 }
 
 fn of_plugin(plugin: &Plugin, registry: &Registry) -> Vec<Reference> {

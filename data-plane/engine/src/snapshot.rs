@@ -17,6 +17,7 @@ use crate::{
     dns::DnsSpec,
     guard::{Fallback, Guard, RouteGuard},
     health::HealthSpec,
+    key_set::KeySet,
     mirror::Mirror,
     plugin::{Chain, Instance},
     retry::{DeadlineRule, Hedge, RetryPolicy},
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub certificates: Vec<Arc<Certificate>>,
     /// Names of services that a rollout compares.
     pub compared: HashSet<String>,
+    /// Enabled key sets, by name.
+    pub key_sets: HashMap<Box<str>, Arc<KeySet>>,
     /// Enabled plugins that compiled, by name: what the next compilation takes over.
     pub plugins: HashMap<Arc<str>, Arc<Instance>>,
     /// Regular expressions of routes, for the same reason.
@@ -57,6 +60,7 @@ impl Snapshot {
             consumers: Consumers::default(),
             certificates: Vec::new(),
             compared: HashSet::new(),
+            key_sets: HashMap::new(),
             plugins: HashMap::new(),
             patterns: ByText::new(),
             router: Router::default(),

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use gatewright_proto::v1::{NodeReport, ServiceState, StranglerState, TargetHealth};
+use gatewright_proto::v1::{KeySetState, NodeReport, ServiceState, StranglerState, TargetHealth};
 use prost::Message as _;
 
 /// Most bytes of a report, encoded. Control planes keep one of each node, and share it.
@@ -54,6 +54,7 @@ pub(crate) struct Draft {
     targets: BTreeMap<(String, String, SocketAddr), TargetHealth>,
     services: BTreeMap<String, ServiceState>,
     stranglers: Vec<StranglerState>,
+    key_sets: Vec<KeySetState>,
 }
 
 impl Draft {
@@ -90,6 +91,11 @@ impl Draft {
         self.stranglers.push(row);
     }
 
+    /// Adds how a key set was needed.
+    pub(crate) fn key_set(&mut self, row: KeySetState) {
+        self.key_sets.push(row);
+    }
+
     /// Puts what is unwell first, and leaves off the last where it is too much.
     fn finish(self) -> NodeReport {
         let (mut targets, mut services): (Vec<_>, Vec<_>) = (
@@ -124,6 +130,8 @@ impl Draft {
         }
         let stranglers = self.stranglers.into_iter();
         report.stranglers = stranglers.filter(|it| fits(it.encoded_len())).collect();
+        let key_sets = self.key_sets.into_iter();
+        report.key_sets = key_sets.filter(|it| fits(it.encoded_len())).collect();
         report.omitted = omitted;
         report
     }

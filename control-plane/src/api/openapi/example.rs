@@ -51,6 +51,7 @@ pub(super) fn of(kind: Kind) -> Value {
             "private_key": "secret:api-key",
             "hosts": ["api.example.com"],
         }),
+        Kind::KeySet => json!({"name": "login", "issuer": "https://login.example.com"}),
         Kind::Secret => json!({"name": "api-key", "value": "-----BEGIN PRIVATE KEY-----\n..."}),
         Kind::Rollout => json!({
             "name": "orders",

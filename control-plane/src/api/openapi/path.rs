@@ -198,7 +198,19 @@ fn nodes() -> Paths {
     .takes(&["name"])
     .answers(200, &json!({"type": "object"}))
     .fails(&["NotFound"]);
+    let fetched = Operation::new(
+        "get_key_set_fetched",
+        "key_sets",
+        "How the fetching of a key set goes, and which keys are in force",
+    )
+    .takes(&["name"])
+    .answers(200, &json!({"type": "object"}))
+    .fails(&["NotFound"]);
     vec![
+        (
+            "/v1/key_sets/{name}/fetched".to_owned(),
+            json!({"get": fetched.done()}),
+        ),
         ("/v1/nodes".to_owned(), json!({"get": list.done()})),
         ("/v1/nodes/{name}".to_owned(), json!({"get": show.done()})),
         (

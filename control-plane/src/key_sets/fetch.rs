@@ -1,0 +1,237 @@
+//! One fetch of a key set: where its keys are, what they are, and whether that is new.
+
+use std::{sync::Arc, time::Duration};
+
+use gatewright_engine::{
+    jwt::parse_strict_json,
+    key_set::{Remote, check_url},
+};
+use gatewright_proto::{Key, Kind, Resource, v1};
+use reqwest::Client;
+
+use super::{
+    Shared, Standing,
+    answer::{self, FetchError},
+    canonical, source,
+};
+use crate::{
+    catalog::State,
+    store::{Authorship, StoreError},
+    write::{Operation, Write, WriteError},
+};
+
+const DEFAULT_TIMEOUT_MS: u32 = 5000;
+/// What is asked of `min_refresh_ms` and `max_refresh_ms` where they are not given.
+const REFRESH_MS: (u32, u32) = (60_000, 600_000);
+/// After this time an issuer is asked again where its JWKS is, in milliseconds.
+const DISCOVERY_HOLDS_MS: i64 = 3600 * 1000;
+/// Pause after a failure, in milliseconds; doubled with each that follows.
+const RETRY_MS: i64 = 5000;
+/// What stands before the name of a secret.
+const SECRET: &str = "secret:";
+/// Who writes, in the history.
+const AUTHOR: &str = "gatewright";
+
+/// What a fetch came to.
+struct Fetched {
+    /// The keys; none where they are still what they were.
+    jwks: Option<String>,
+    /// For how long that holds, where the answer says so.
+    max_age: Option<Duration>,
+}
+
+impl Shared {
+    /// Fetches a key set, unless another control plane does or it is not yet time.
+    pub(super) async fn fetch(&self, state: Arc<State>, set: v1::KeySet) -> Result<(), StoreError> {
+        let (state, set) = (&*state, &set);
+        let store = &self.catalog.store;
+        let claimed = store.claim_fetch(&set.name, source(set), &self.instance);
+        let Some(claimed) = claimed.await? else {
+            return Ok(());
+        };
+        let mut standing = Standing::read(&claimed.body);
+        let next_ms = match self
+            .attempt(state, set, &mut standing, claimed.now_ms)
+            .await
+        {
+            Ok(next_ms) => {
+                if standing.failures > 0 {
+                    tracing::info!(
+                        key_set = set.name,
+                        "the keys of `{}` are fetched again",
+                        set.name
+                    );
+                }
+                standing.succeeded_at_ms = claimed.now_ms;
+                standing.failures = 0;
+                standing.error.clear();
+                self.metrics.succeeded(&set.name);
+                next_ms
+            }
+            Err(FetchError(error)) => {
+                self.metrics.failed(&set.name);
+                if standing.failures == 0 {
+                    tracing::warn!(
+                        key_set = set.name,
+                        error,
+                        "the keys of `{}` cannot be fetched; those known stay in force",
+                        set.name
+                    );
+                }
+                let pause = RETRY_MS.saturating_mul(1 << standing.failures.min(16));
+                standing.failures = standing.failures.saturating_add(1);
+                // Where it says that its JWKS is may be what is wrong.
+                standing.jwks_url.clear();
+                standing.error = error;
+                pause.min(i64::from(refresh(set).1))
+            }
+        };
+        let body = standing.write();
+        store
+            .save_fetch(&set.name, &self.instance, &body, next_ms)
+            .await
+    }
+
+    /// Returns when the next one is due, in milliseconds.
+    async fn attempt(
+        &self,
+        state: &State,
+        set: &v1::KeySet,
+        standing: &mut Standing,
+        now_ms: i64,
+    ) -> Result<i64, FetchError> {
+        let fetched = download(state, set, standing, now_ms).await?;
+        if let Some(jwks) = fetched.jwks {
+            self.keep(set, jwks, now_ms).await?;
+        }
+        let (least, most) = refresh(set);
+        let asked = fetched.max_age.map_or(i64::from(most), |age| {
+            i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
+        });
+        Ok(asked.clamp(least.into(), most.into()))
+    }
+
+    /// Writes keys that are new into the resource.
+    async fn keep(&self, set: &v1::KeySet, jwks: String, now_ms: i64) -> Result<(), FetchError> {
+        let known = stored(set);
+        if known.is_some_and(|known| known.jwks == jwks) {
+            return Ok(());
+        }
+        let fetched = v1::FetchedKeys {
+            source: source(set).to_owned(),
+            jwks,
+            changed_at_ms: u64::try_from(now_ms).ok(),
+        };
+        let key = Key::new(Kind::KeySet, &set.name);
+        let write = Write {
+            operations: vec![Operation::Fetched(key, fetched)],
+            by: Authorship {
+                author: AUTHOR.to_owned(),
+                comment: format!("the keys at {} have changed", source(set)),
+                action: "key set".to_owned(),
+                ..Authorship::default()
+            },
+            ..Write::default()
+        };
+        match self.writer.write(write).await {
+            // It was deleted meanwhile.
+            Ok(_) | Err(WriteError::NotFound(_)) => Ok(()),
+            Err(error) => {
+                tracing::warn!(key_set = set.name, %error, "fetched keys cannot be written");
+                Err(FetchError(
+                    "the keys were fetched and could not be written".to_owned(),
+                ))
+            }
+        }
+    }
+}
+
+/// Asks for the keys.
+async fn download(
+    state: &State,
+    set: &v1::KeySet,
+    standing: &mut Standing,
+    now_ms: i64,
+) -> Result<Fetched, FetchError> {
+    let timeout = set.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
+    let timeout = Duration::from_millis(timeout.into());
+    let client = answer::client(authorities(state, set)?, timeout)?;
+    let url = match Remote::of(set) {
+        Some(Remote::Jwks(url)) => url.to_owned(),
+        Some(Remote::Issuer(issuer)) => {
+            let holds = now_ms - standing.discovered_at_ms < DISCOVERY_HOLDS_MS;
+            if standing.jwks_url.is_empty() || !holds {
+                let allow_http = set.allow_http.unwrap_or(false);
+                standing.jwks_url = discover(&client, issuer, allow_http).await?;
+                standing.discovered_at_ms = now_ms;
+            }
+            standing.jwks_url.clone()
+        }
+        None => return Err(FetchError("nothing is to be fetched".to_owned())),
+    };
+    let known = match stored(set) {
+        Some(_) => (&*standing.etag, &*standing.last_modified),
+        None => ("", ""),
+    };
+    let answer = answer::ask(&client, &url, known).await?;
+    let Some(body) = answer.body else {
+        return Ok(Fetched {
+            jwks: None,
+            max_age: answer.max_age,
+        });
+    };
+    let (jwks, skipped) = canonical::keys(&body)
+        .map_err(|FetchError(reason)| FetchError(format!("{url}: {reason}")))?;
+    standing.skipped = skipped;
+    standing.etag = answer.etag;
+    standing.last_modified = answer.last_modified;
+    Ok(Fetched {
+        jwks: Some(jwks),
+        max_age: answer.max_age,
+    })
+}
+
+/// Where an issuer says that its JWKS is (OpenID Connect Discovery 1.0, section 4). It must be the issuer that was
+/// asked (section 4.3).
+async fn discover(client: &Client, issuer: &str, allow_http: bool) -> Result<String, FetchError> {
+    let base = issuer.trim_end_matches('/');
+    let url = format!("{base}/.well-known/openid-configuration");
+    let wrong = |reason: &str| FetchError(format!("{url}: {reason}"));
+    let answer = answer::ask(client, &url, ("", "")).await?;
+    let body = answer.body.unwrap_or_default();
+    let document = parse_strict_json(&body).map_err(|_| wrong("not JSON"))?;
+    if document["issuer"] != issuer {
+        return Err(wrong("it is the configuration of another issuer"));
+    }
+    let jwks_url = document["jwks_uri"].as_str();
+    let jwks_url = jwks_url.ok_or_else(|| wrong("it has no `jwks_uri`"))?;
+    if jwks_url.len() > 2048 || check_url(jwks_url, allow_http).is_err() {
+        return Err(wrong("its `jwks_uri` is not one that may be fetched"));
+    }
+    Ok(jwks_url.to_owned())
+}
+
+/// The keys that are in force, if they are of this source.
+fn stored(set: &v1::KeySet) -> Option<&v1::FetchedKeys> {
+    let fetched = set.fetched.as_ref();
+    fetched.filter(|it| it.source == source(set))
+}
+
+/// The PEM of the authorities; empty where they are the system's.
+fn authorities<'s>(state: &'s State, set: &'s v1::KeySet) -> Result<&'s str, FetchError> {
+    let Some(name) = set.ca_certificates.strip_prefix(SECRET) else {
+        return Ok(&set.ca_certificates);
+    };
+    let entry = state.entries.get(&Key::new(Kind::Secret, name));
+    match entry.map(|entry| &*entry.held.resource) {
+        Some(Resource::Secret(secret)) => Ok(&secret.value),
+        _ => Err(FetchError(format!("there is no secret `{name}`"))),
+    }
+}
+
+/// Least and most time between two fetches, in milliseconds.
+fn refresh(set: &v1::KeySet) -> (u32, u32) {
+    let least = set.min_refresh_ms.unwrap_or(REFRESH_MS.0);
+    let most = set.max_refresh_ms.unwrap_or(REFRESH_MS.1).max(least);
+    (least, most)
+}
