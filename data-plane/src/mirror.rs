@@ -136,6 +136,8 @@ fn shadow_of(context: &RequestContext, mirror: &Mirror) -> RequestContext {
         headers,
         consumer: context.consumer.clone(),
         credential: context.credential.clone(),
+        claims: context.claims.clone(),
+        authenticated_by: context.authenticated_by.clone(),
         decisions: SmallVec::new(),
         fault: None,
         notes: Default::default(),

@@ -134,6 +134,8 @@ fn request(snapshot: &Arc<Snapshot>, consumer: usize) -> RequestContext {
         headers,
         consumer: None,
         credential: None,
+        claims: None,
+        authenticated_by: Default::default(),
         decisions: Default::default(),
         fault: None,
         notes: Default::default(),

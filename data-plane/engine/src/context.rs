@@ -5,7 +5,7 @@ use std::{any::Any, net::IpAddr, sync::Arc};
 use http::{HeaderMap, HeaderValue, Method};
 use smallvec::SmallVec;
 
-use crate::{Consumer, Credential, Route, Snapshot, plugin::Injection};
+use crate::{Claims, Consumer, Credential, Methods, Route, Snapshot, plugin::Injection};
 
 /// Who is at the other end.
 #[derive(Clone, Debug)]
@@ -39,6 +39,10 @@ pub struct RequestContext {
     pub consumer: Option<Arc<Consumer>>,
     /// The credential that proved it; none for an anonymous consumer.
     pub credential: Option<Arc<Credential>>,
+    /// What the token says that proved it.
+    pub claims: Option<Arc<Claims>>,
+    /// The methods that proved it; none for an anonymous consumer.
+    pub authenticated_by: Methods,
     /// Refusals so far, carried out or not.
     pub decisions: SmallVec<[Decision; 1]>,
     /// The fault that it meets where it would be forwarded.

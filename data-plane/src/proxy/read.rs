@@ -204,6 +204,8 @@ impl Head<'_> {
             headers: std::mem::take(request.headers_mut()),
             consumer: None,
             credential: None,
+            claims: None,
+            authenticated_by: Default::default(),
             decisions: SmallVec::new(),
             fault: None,
             notes: Default::default(),

@@ -1,16 +1,15 @@
 //! `key-auth`: finds out who the consumer is by an API key.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest::{SHA256, digest};
-use gatewright_proto::{Key, Kind};
-use http::{HeaderName, HeaderValue, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::source::Sources;
-use super::{Build, Configure, Flow, InvalidSetting, Plugin};
-use crate::{Code, Credential, Rejection, RequestContext, reference::Reference};
+use super::{
+    Build, InvalidSetting,
+    identity::{ConfigureMethod, Method, Refusal, Verdict},
+};
+use crate::{Identity, RequestContext};
 
 mod source;
 #[cfg(test)]
@@ -18,17 +17,11 @@ mod tests;
 
 /// Longest key that is looked at, as longest that can be configured.
 const MAX_KEY_BYTES: usize = 512;
-const CONSUMER_NAME: HeaderName = HeaderName::from_static("x-consumer-name");
-const CONSUMER_GROUPS: HeaderName = HeaderName::from_static("x-consumer-groups");
 
-/// See [`Configure::DOCS`].
+/// See [`ConfigureMethod::DOCS`].
 #[derive(Debug)]
 pub(super) struct KeyAuth {
     sources: Sources,
-    hide_credential: bool,
-    anonymous: Option<Box<str>>,
-    identity_headers: bool,
-    challenge: HeaderValue,
 }
 
 /// Settings of `key-auth`.
@@ -42,16 +35,6 @@ pub(super) struct Settings {
     query: Vec<String>,
     /// Names of cookies that may carry the key.
     cookies: Vec<String>,
-    /// Whether the key is removed before the request is forwarded.
-    hide_credential: bool,
-    /// Name of the consumer that requests without any key are taken to be from. A wrong key is refused
-    /// even so.
-    anonymous: Option<String>,
-    /// Whether the upstream is told who the consumer is, in `X-Consumer-Name` and `X-Consumer-Groups`.
-    /// Such fields sent by the client are removed then.
-    identity_headers: bool,
-    /// Realm named in `WWW-Authenticate`.
-    realm: String,
 }
 
 impl Default for Settings {
@@ -60,15 +43,11 @@ impl Default for Settings {
             headers: vec!["x-api-key".to_owned()],
             query: Vec::new(),
             cookies: Vec::new(),
-            hide_credential: true,
-            anonymous: None,
-            identity_headers: true,
-            realm: "gatewright".to_owned(),
         }
     }
 }
 
-impl Configure for KeyAuth {
+impl ConfigureMethod for KeyAuth {
     const NAME: &'static str = "key-auth";
     const SUMMARY: &'static str = "Finds out who the consumer is by an API key.";
     const DOCS: &'static str = "\
@@ -76,48 +55,24 @@ Looks for a key in header fields, query parameters and cookies, and for the cred
 the same SHA-256; keys themselves are stored nowhere. The consumer of that credential is the one that
 later plugins, limits and logs see.
 
-Refused with 401, code `unauthorized`: no key (unless `anonymous` is given), a key that is not known or
-is not that of an enabled consumer, and two different keys in one request. Several `key-auth` plugins
-may apply to one request; one that finds no key is content with what an earlier one found, and a key of
-another consumer than that is refused.";
+Refused with 401, code `unauthorized`: no key (unless `anonymous` or `optional` is given), a key that is
+not known or is not that of an enabled consumer, and two different keys in one request. Several
+`key-auth` plugins may apply to one request; one that finds no key is content with what an earlier one
+found, and a key of another consumer than that is refused.";
     const EXAMPLE: &'static str = "\
 headers: [x-api-key]
 query: [api_key]
 hide_credential: true";
-    const ORDER: i32 = 1000;
-    const REFUSES: bool = true;
-    const PER_CONSUMER: bool = false;
+    const HIDES: bool = true;
     type Settings = Settings;
 
     fn configure(settings: Settings, _build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
         let mut mistakes = Vec::new();
         let sources = Sources::compile(&settings, &mut mistakes);
-        let quoted = settings.realm.contains(['"', '\\']);
-        let challenge = HeaderValue::from_str(&format!("ApiKey realm=\"{}\"", settings.realm));
-        let Some(challenge) = challenge.ok().filter(|_| !quoted) else {
-            let reason =
-                "may have visible ASCII characters and spaces, but no quotes or backslashes";
-            mistakes.push(InvalidSetting::new("realm", reason));
-            return Err(mistakes);
-        };
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Self {
-            sources,
-            hide_credential: settings.hide_credential,
-            anonymous: settings.anonymous.map(String::into_boxed_str),
-            identity_headers: settings.identity_headers,
-            challenge,
-        })
-    }
-
-    fn references(settings: &Settings) -> Vec<Reference> {
-        let reference = |name| Reference {
-            field: "anonymous".to_owned(),
-            key: Key::new(Kind::Consumer, name),
-        };
-        settings.anonymous.iter().map(reference).collect()
+        Ok(Self { sources })
     }
 }
 
@@ -147,78 +102,25 @@ impl Found {
     }
 }
 
-impl Plugin for KeyAuth {
-    fn on_request<'a>(&'a self, request: &'a mut RequestContext) -> Flow<'a> {
-        let identified = match self.sources.find(request) {
-            Found::One(hash) => self.identify(request, &hash),
-            Found::Unusable => Err("one key of a known consumer is needed"),
-            Found::None => self.without_key(request),
-        };
-        if let Err(detail) = identified {
-            return Flow::Reject(
-                Rejection::new(Code::Unauthorized, detail)
-                    .with_header(header::WWW_AUTHENTICATE, self.challenge.clone()),
-            );
+impl Method for KeyAuth {
+    fn verify(&self, request: &RequestContext) -> Verdict {
+        match self.sources.find(request) {
+            Found::One(hash) => match request.snapshot.consumers.by_key.get(&hash) {
+                Some(credential) => {
+                    Verdict::Proven(Identity::of_credential(Self::NAME, credential))
+                }
+                None => Verdict::refused("the key is not known"),
+            },
+            Found::Unusable => Verdict::refused("one key of a known consumer is needed"),
+            Found::None => Verdict::Absent,
         }
-        if self.hide_credential {
-            self.sources.hide(request);
-        }
-        if self.identity_headers {
-            tell_upstream(request);
-        }
-        Flow::Continue
-    }
-}
-
-impl KeyAuth {
-    fn identify(&self, request: &mut RequestContext, hash: &[u8; 32]) -> Result<(), &'static str> {
-        let known: Option<&Arc<Credential>> = request.snapshot.consumers.by_key.get(hash);
-        let Some(credential) = known else {
-            return Err("the key is not known");
-        };
-        let earlier = request.credential.as_ref();
-        if earlier.is_some_and(|earlier| earlier.consumer.name != credential.consumer.name) {
-            return Err("the request has credentials of different consumers");
-        }
-        let credential = Arc::clone(credential);
-        request.consumer = Some(Arc::clone(&credential.consumer));
-        request.credential = Some(credential);
-        Ok(())
     }
 
-    fn without_key(&self, request: &mut RequestContext) -> Result<(), &'static str> {
-        if request.credential.is_some() {
-            return Ok(());
-        }
-        let Some(name) = &self.anonymous else {
-            return Err("a key is needed");
-        };
-        // Missing only where it is disabled or was refused by this node.
-        let Some(consumer) = request.snapshot.consumers.by_name.get(&**name) else {
-            return Err("a key is needed");
-        };
-        request.consumer = Some(Arc::clone(consumer));
-        Ok(())
+    fn hide(&self, request: &mut RequestContext) {
+        self.sources.hide(request);
     }
-}
 
-/// Replaces what the client may have claimed by what is known.
-fn tell_upstream(request: &mut RequestContext) {
-    let consumer = request.consumer.as_ref();
-    let fields = [
-        (
-            CONSUMER_NAME,
-            consumer.and_then(|it| it.name_field.as_ref()),
-        ),
-        (
-            CONSUMER_GROUPS,
-            consumer.and_then(|it| it.groups_field.as_ref()),
-        ),
-    ];
-    for (name, value) in fields {
-        match value {
-            Some(value) => request.headers.insert(name, value.clone()),
-            None => request.headers.remove(name),
-        };
+    fn challenge(&self, realm: &str, _refusal: Option<&Refusal>) -> String {
+        format!("ApiKey realm=\"{realm}\"")
     }
 }

@@ -28,6 +28,7 @@ mod acl;
 mod cors;
 mod fault;
 mod headers;
+mod identity;
 mod ip_filter;
 mod key_auth;
 mod rate_limit;
@@ -195,7 +196,8 @@ impl PluginType {
 pub const PLUGINS: &[PluginType] = &[
     PluginType::of::<ip_filter::IpFilter>(),
     PluginType::of::<cors::Cors>(),
-    PluginType::of::<key_auth::KeyAuth>(),
+    identity::AUTHENTICATE,
+    identity::plugin_type::<key_auth::KeyAuth>(),
     PluginType::of::<acl::Acl>(),
     PluginType::of::<rate_limit::RateLimit>(),
     PluginType::of::<fault::Fault>(),

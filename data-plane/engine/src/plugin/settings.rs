@@ -11,14 +11,19 @@ use crate::reference::Reference;
 /// Most mistakes reported of one plugin.
 const MAX_MISTAKES: usize = 32;
 
+/// What is said of a field that does not exist.
+pub(super) const UNKNOWN: &str = "not a known field";
+
 pub(super) fn schema<P: Configure>() -> Schema {
+    schema_of::<P::Settings>(P::NAME)
+}
+
+pub(super) fn schema_of<S: JsonSchema>(title: &'static str) -> Schema {
     let mut settings = SchemaSettings::draft2020_12();
     settings.inline_subschemas = true;
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<P::Settings>();
+    let mut schema = settings.into_generator().into_root_schema_for::<S>();
     schema.remove("$schema");
-    schema.insert("title".to_owned(), P::NAME.into());
+    schema.insert("title".to_owned(), title.into());
     schema
 }
 
@@ -26,13 +31,13 @@ pub(super) fn build<P: Configure>(
     settings: &str,
     build: &Build<'_>,
 ) -> Result<Box<dyn Plugin>, Vec<InvalidSetting>> {
-    let settings = read::<P::Settings>(settings)?;
+    let settings = read::<P::Settings>(parse(settings)?)?;
     let plugin: Box<dyn Plugin> = Box::new(P::configure(settings, build)?);
     Ok(plugin)
 }
 
 pub(super) fn references<P: Configure>(settings: &str) -> Vec<Reference> {
-    let Ok(settings) = read::<P::Settings>(settings) else {
+    let Ok(settings) = parse(settings).and_then(read::<P::Settings>) else {
         return Vec::new();
     };
     let mut references = P::references(&settings);
@@ -42,11 +47,14 @@ pub(super) fn references<P: Configure>(settings: &str) -> Vec<Reference> {
     references
 }
 
-/// Serde stops at the first mistake. So what it stopped at is taken out and it is asked again.
-fn read<S: DeserializeOwned + JsonSchema>(text: &str) -> Result<S, Vec<InvalidSetting>> {
+pub(super) fn parse(text: &str) -> Result<Value, Vec<InvalidSetting>> {
     let text = if text.is_empty() { "{}" } else { text };
-    let mut value: Value = serde_json::from_str(text)
-        .map_err(|error| vec![InvalidSetting::new("", format!("not JSON: {error}"))])?;
+    serde_json::from_str(text)
+        .map_err(|error| vec![InvalidSetting::new("", format!("not JSON: {error}"))])
+}
+
+/// Serde stops at the first mistake. So what it stopped at is taken out and it is asked again.
+pub(super) fn read<S: DeserializeOwned>(mut value: Value) -> Result<S, Vec<InvalidSetting>> {
     let mut mistakes: Vec<InvalidSetting> = Vec::new();
     while mistakes.len() < MAX_MISTAKES {
         let error = match serde_path_to_error::deserialize::<_, S>(&value) {
@@ -88,7 +96,7 @@ fn describe(path: &mut Vec<Segment>, reason: String) -> InvalidSetting {
             path.push(Segment::Map { key });
         }
         let hint = hint.unwrap_or_default();
-        return InvalidSetting::new(written(path), format!("not a known field{hint}"));
+        return InvalidSetting::new(written(path), format!("{UNKNOWN}{hint}"));
     }
     InvalidSetting::new(written(path), reason)
 }

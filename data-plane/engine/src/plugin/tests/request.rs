@@ -138,6 +138,8 @@ impl Request {
                 headers: HeaderMap::new(),
                 consumer: None,
                 credential: None,
+                claims: None,
+                authenticated_by: Default::default(),
                 decisions: Default::default(),
                 fault: None,
                 notes: Default::default(),

@@ -1,0 +1,168 @@
+//! Authentication: finds out who calls, by one method or several.
+//!
+//! A [`Method`] looks at a request and says what it proves; it changes nothing and answers nothing.
+//! [`Authentication`] makes a plugin of it: it adds the settings that all methods share ([`shared`]),
+//! notes the identity, hides the credential, tells the upstream, and turns refusals into answers. The
+//! plugin `authenticate` does the same for a tree of methods ([`requirement`]).
+
+use std::{borrow::Cow, fmt, future::Future, pin::Pin};
+
+use schemars::{JsonSchema, Schema};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Build, InvalidSetting, key_auth::KeyAuth, settings};
+use crate::{Code, Identity, RequestContext, reference::Reference};
+
+mod attached;
+mod authenticate;
+mod requirement;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+pub(super) use attached::{Authentication, plugin_type};
+pub(super) use authenticate::AUTHENTICATE;
+
+/// Where methods of authentication run in the chain.
+const ORDER: i32 = 1000;
+
+/// A way to prove who calls.
+pub(crate) trait Method: Send + Sync + fmt::Debug {
+    /// Looks for its credential in a request, and at what it proves. Configuration that it needs and
+    /// that is missing or was withheld is a refusal with a code of its own ([`Refusal::because`]).
+    fn verify(&self, request: &RequestContext) -> Verdict;
+
+    /// Takes the credential out of what is forwarded.
+    fn hide(&self, request: &mut RequestContext);
+
+    /// The challenge in `WWW-Authenticate` (RFC 9110 section 11.6.1), one or several separated by
+    /// commas. `refusal` is there where this method's credential was sent and refused. `realm` needs
+    /// no escaping.
+    fn challenge(&self, realm: &str, refusal: Option<&Refusal>) -> String;
+}
+
+/// What a method says of a request.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// There is no credential for this method.
+    Absent,
+    /// There is one, and this is whose it is.
+    Proven(Identity),
+    /// There is one that does not hold, or nobody can tell.
+    Refused(Refusal),
+    /// It must be waited for.
+    Wait(Waiting),
+}
+
+/// A verdict to wait for. The method bounds the time; nothing has begun before the first poll, since
+/// another method may make it needless.
+pub(crate) struct Waiting(Pin<Box<dyn Future<Output = Verdict> + Send>>);
+
+impl Verdict {
+    /// One to wait for.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no method waits so far"))]
+    pub(crate) fn wait(verdict: impl Future<Output = Self> + Send + 'static) -> Self {
+        Self::Wait(Waiting(Box::pin(verdict)))
+    }
+
+    /// The verdict once nothing has to be waited for.
+    async fn settled(mut self) -> Self {
+        while let Self::Wait(Waiting(verdict)) = self {
+            self = verdict.await;
+        }
+        self
+    }
+
+    /// Refuses a credential; the detail is for the client.
+    pub(crate) fn refused(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Refused(Refusal::because(Code::Unauthorized, detail))
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Waiting")
+    }
+}
+
+/// Why a credential was refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// [`Code::Unauthorized`] where the credential is at fault, [`Code::Forbidden`] where it allows too
+    /// little (RFC 6750, `insufficient_scope`); any other where the gateway is, which challenges nobody.
+    pub(crate) code: Code,
+    /// For the client: what is wrong, never a cause inside the gateway.
+    pub(crate) detail: Cow<'static, str>,
+    /// The method whose credential it was, where there are several.
+    by: Option<&'static str>,
+}
+
+impl Refusal {
+    /// With a code of its own.
+    pub(crate) fn because(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            by: None,
+        }
+    }
+}
+
+/// How a method is described and built.
+pub(crate) trait ConfigureMethod: Method + Sized + 'static {
+    /// kebab-case: the type of its plugin, and its name in a tree.
+    const NAME: &'static str;
+    /// One line for `gatewright plugins`.
+    const SUMMARY: &'static str;
+    /// A page of documentation, in Markdown; what all methods have in common is appended to it.
+    const DOCS: &'static str;
+    /// Settings that work, as YAML.
+    const EXAMPLE: &'static str;
+    /// Whether the credential is hidden from the upstream unless the settings say otherwise.
+    const HIDES: bool;
+    /// Its own settings: `deny_unknown_fields`, every field documented, and none named as a shared one.
+    type Settings: DeserializeOwned + JsonSchema;
+
+    /// Builds it.
+    ///
+    /// # Errors
+    /// Everything wrong with the settings.
+    fn configure(settings: Self::Settings, build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>>;
+
+    /// Which resources the settings name, fields relative to the settings.
+    fn references(_settings: &Self::Settings) -> Vec<Reference> {
+        Vec::new()
+    }
+}
+
+/// A method, erased.
+struct MethodType {
+    name: &'static str,
+    hides: bool,
+    schema: fn() -> Schema,
+    build: fn(Value, &Build<'_>) -> Result<Box<dyn Method>, Vec<InvalidSetting>>,
+    references: fn(Value) -> Vec<Reference>,
+}
+
+impl MethodType {
+    const fn of<M: ConfigureMethod>() -> Self {
+        Self {
+            name: M::NAME,
+            hides: M::HIDES,
+            schema: || settings::schema_of::<M::Settings>(M::NAME),
+            build: |value, build| {
+                let settings = settings::read::<M::Settings>(value)?;
+                let method: Box<dyn Method> = Box::new(M::configure(settings, build)?);
+                Ok(method)
+            },
+            references: |value| {
+                let settings = settings::read::<M::Settings>(value);
+                settings.map_or_else(|_| Vec::new(), |settings| M::references(&settings))
+            },
+        }
+    }
+}
+
+/// Every method, as `authenticate` knows them.
+const METHODS: &[MethodType] = &[MethodType::of::<KeyAuth>()];

@@ -1,0 +1,202 @@
+//! The plugin that methods are attached as.
+
+use http::{HeaderValue, header};
+use schemars::Schema;
+use serde_json::{Map, Value};
+
+use super::{
+    ConfigureMethod, MethodType, ORDER, Refusal, Verdict,
+    requirement::{DIFFERENT, Member, Requirement},
+    shared::{self, FIELDS, Shared, tell_upstream},
+};
+use crate::{
+    Code, Rejection, RequestContext,
+    plugin::{Build, Flow, InvalidSetting, Plugin, PluginType, settings, spelling::nearest},
+    reference::Reference,
+};
+
+/// Asks for proof, and does with it what the shared settings say.
+#[derive(Debug)]
+pub(in crate::plugin) struct Authentication {
+    pub(super) requirement: Requirement,
+    pub(super) shared: Shared,
+}
+
+impl Plugin for Authentication {
+    fn on_request<'a>(&'a self, request: &'a mut RequestContext) -> Flow<'a> {
+        match self.requirement.evaluate(request) {
+            verdict @ Verdict::Wait(_) => Flow::Wait(Box::pin(async move {
+                let verdict = verdict.settled().await;
+                self.conclude(request, verdict)
+            })),
+            verdict => self.conclude(request, verdict),
+        }
+    }
+}
+
+impl Authentication {
+    fn conclude<'a>(&'a self, request: &mut RequestContext, verdict: Verdict) -> Flow<'a> {
+        let outcome = match verdict {
+            Verdict::Proven(identity) => request
+                .identify(identity)
+                .map_err(|_| Refusal::because(Code::Unauthorized, DIFFERENT)),
+            Verdict::Absent => match self.without(request) {
+                true => Ok(()),
+                false => return self.reject(None),
+            },
+            Verdict::Refused(refusal) => Err(refusal),
+            Verdict::Wait(_) => Err(Refusal::because(Code::Internal, "a defect of the gateway")),
+        };
+        if let Err(refusal) = outcome {
+            return self.reject(Some(&refusal));
+        }
+        self.requirement.hide(request);
+        if self.shared.identity_headers {
+            tell_upstream(request);
+        }
+        Flow::Continue
+    }
+
+    /// Whether a request without a credential passes. What others have proven stays as it is.
+    fn without(&self, request: &mut RequestContext) -> bool {
+        if request.is_authenticated() {
+            return self.shared.optional || self.shared.anonymous(request).is_some();
+        }
+        let Some(consumer) = self.shared.anonymous(request) else {
+            return self.shared.optional;
+        };
+        request.consumer = Some(consumer.clone());
+        true
+    }
+
+    fn reject(&self, refusal: Option<&Refusal>) -> Flow<'_> {
+        let (code, detail) = match refusal {
+            Some(refusal) => (refusal.code, refusal.detail.clone()),
+            None => (Code::Unauthorized, "a credential is needed".into()),
+        };
+        let mut rejection = Rejection::new(code, detail);
+        if matches!(code, Code::Unauthorized | Code::Forbidden) {
+            let challenges = self.requirement.challenges(&self.shared.realm, refusal);
+            for challenge in challenges {
+                if let Ok(value) = HeaderValue::from_str(&challenge) {
+                    rejection = rejection.with_header(header::WWW_AUTHENTICATE, value);
+                }
+            }
+        }
+        Flow::Reject(rejection)
+    }
+}
+
+/// The plugin of a method.
+pub(in crate::plugin) const fn plugin_type<M: ConfigureMethod>() -> PluginType {
+    PluginType {
+        name: M::NAME,
+        summary: M::SUMMARY,
+        docs: M::DOCS,
+        example: M::EXAMPLE,
+        order: ORDER,
+        refuses: true,
+        per_consumer: false,
+        schema: schema::<M>,
+        build: |text, build| {
+            let (own, shared) = divided(settings::parse(text)?);
+            let method = const { MethodType::of::<M>() };
+            let plugin: Box<dyn Plugin> = Box::new(single(&method, own, shared, build)?);
+            Ok(plugin)
+        },
+        references: |text| {
+            let Ok(value) = settings::parse(text) else {
+                return Vec::new();
+            };
+            let (own, shared) = divided(value);
+            let mut references = (const { MethodType::of::<M>() }.references)(own);
+            references.extend(shared_references(shared));
+            for reference in &mut references {
+                reference.field.insert_str(0, "settings.");
+            }
+            references
+        },
+    }
+}
+
+fn single(
+    method: &MethodType,
+    own: Value,
+    shared: Value,
+    build: &Build<'_>,
+) -> Result<Authentication, Vec<InvalidSetting>> {
+    let mut mistakes = Vec::new();
+    let own = (method.build)(own, build);
+    let read = settings::read::<shared::Settings>(shared);
+    let read = read.map_err(|wrong| mistakes.extend(wrong)).ok();
+    let hides = read.as_ref().and_then(|it| it.hide_credential);
+    let shared = read.map(|settings| Shared::compile(settings, &mut mistakes));
+    match (own, shared) {
+        (Ok(own), Some(shared)) if mistakes.is_empty() => Ok(Authentication {
+            requirement: Requirement::Method(Member {
+                name: method.name,
+                hides: hides.unwrap_or(method.hides),
+                method: own,
+            }),
+            shared,
+        }),
+        (own, _) => {
+            let mut all = own.err().unwrap_or_default();
+            hint(&mut all);
+            all.extend(mistakes);
+            Err(all)
+        }
+    }
+}
+
+/// An unknown field may be meant for a shared one.
+fn hint(mistakes: &mut [InvalidSetting]) {
+    for mistake in mistakes {
+        if mistake.reason == settings::UNKNOWN
+            && let Some(known) = nearest(&mistake.field, FIELDS)
+        {
+            mistake.reason = format!("{}; `{known}` is one", settings::UNKNOWN);
+        }
+    }
+}
+
+/// The settings of the method, and those that all methods share.
+pub(super) fn divided(settings: Value) -> (Value, Value) {
+    let Value::Object(mut own) = settings else {
+        return (settings, Value::Object(Map::new()));
+    };
+    let shared = FIELDS
+        .iter()
+        .filter_map(|name| own.remove_entry(*name))
+        .collect();
+    (Value::Object(own), Value::Object(shared))
+}
+
+/// What the shared settings name.
+pub(super) fn shared_references(settings: Value) -> Vec<Reference> {
+    let settings = settings::read::<shared::Settings>(settings);
+    settings.map_or_else(|_| Vec::new(), |settings| shared::references(&settings))
+}
+
+fn schema<M: ConfigureMethod>() -> Schema {
+    with_shared((const { MethodType::of::<M>() }.schema)(), Some(M::HIDES))
+}
+
+/// A schema, with the settings that all methods share.
+pub(super) fn with_shared(mut schema: Schema, hides: Option<bool>) -> Schema {
+    let mut shared = settings::schema_of::<shared::Settings>("");
+    let field = |schema: &mut Schema| {
+        let fields = schema.ensure_object().entry("properties");
+        fields.or_insert_with(|| Value::Object(Map::new())).take()
+    };
+    let (Value::Object(mut own), Value::Object(shared)) = (field(&mut schema), field(&mut shared))
+    else {
+        return schema;
+    };
+    own.extend(shared);
+    if let (Some(hides), Some(Value::Object(field))) = (hides, own.get_mut("hide_credential")) {
+        field.insert("default".to_owned(), hides.into());
+    }
+    schema.insert("properties".to_owned(), Value::Object(own));
+    schema
+}
