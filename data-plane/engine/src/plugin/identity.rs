@@ -61,7 +61,6 @@ pub(crate) struct Waiting(Pin<Box<dyn Future<Output = Verdict> + Send>>);
 
 impl Verdict {
     /// One to wait for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no method waits so far"))]
     pub(crate) fn wait(verdict: impl Future<Output = Self> + Send + 'static) -> Self {
         Self::Wait(Waiting(Box::pin(verdict)))
     }
@@ -136,12 +135,15 @@ pub(crate) trait ConfigureMethod: Method + Sized + 'static {
     }
 }
 
+/// Builds a method from its own settings.
+type BuildMethod = fn(Value, &Build<'_>) -> Result<Box<dyn Method>, Vec<InvalidSetting>>;
+
 /// A method, erased.
 struct MethodType {
     name: &'static str,
     hides: bool,
     schema: fn() -> Schema,
-    build: fn(Value, &Build<'_>) -> Result<Box<dyn Method>, Vec<InvalidSetting>>,
+    build: BuildMethod,
     references: fn(Value) -> Vec<Reference>,
 }
 
