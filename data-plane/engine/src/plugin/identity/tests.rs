@@ -260,7 +260,8 @@ async fn a_tree_of_settings_asks_for_what_it_says() {
             .knowing(consumer("nobody", &[]), "unused-key")
             .through(&asks)
     };
-    let cases: [(&[(&str, &str)], Result<&str, &str>); 4] = [
+    type Fields = &'static [(&'static str, &'static str)];
+    let cases: [(Fields, Result<&str, &str>); 4] = [
         (&[("x-one", "alice-key")], Ok("alice")),
         (
             &[("x-two", "alice-key"), ("x-three", "alice-key")],
