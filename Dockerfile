@@ -15,7 +15,8 @@ COPY tests/Cargo.toml tests/
 RUN for package in proto logging data-plane data-plane/engine control-plane admin-cli tests; do \
       mkdir -p $package/src && echo 'fn main() {}' | tee $package/src/main.rs >$package/src/lib.rs; \
     done \
-    && mkdir -p tests/bench && echo 'fn main() {}' | tee tests/bench/main.rs >proto/build.rs \
+    && mkdir -p tests/bench data-plane/engine/benches && echo 'fn main() {}' \
+      | tee tests/bench/main.rs data-plane/engine/benches/request_path.rs >proto/build.rs \
     && cargo build --locked --profile dist --workspace --exclude gatewright-tests \
     && rm -rf proto/build.rs proto/src logging/src data-plane/src data-plane/engine/src control-plane/src admin-cli/src
 
