@@ -78,6 +78,8 @@ pub enum Code {
     Overloaded,
     /// 503, or as the plugin says: a fault that was asked for.
     FaultInjected,
+    /// 503: the keys that tokens are checked with are not there.
+    KeysUnavailable,
     /// 504: the upstream did not answer in time.
     UpstreamTimeout,
     /// 505: a version of HTTP that is not spoken here.
@@ -113,6 +115,7 @@ impl Code {
             Self::UpstreamOverloaded => (503, "upstream_overloaded", Side::Upstream),
             Self::Overloaded => (503, "overloaded", Side::Gateway),
             Self::FaultInjected => (503, "fault_injected", Side::Gateway),
+            Self::KeysUnavailable => (503, "keys_unavailable", Side::Gateway),
             Self::UpstreamTimeout => (504, "upstream_timeout", Side::Upstream),
             Self::VersionNotSupported => (505, "version_not_supported", Side::Client),
             Self::ClientClosed => (499, "client_closed", Side::Client),

@@ -19,6 +19,14 @@ impl Claims {
         &self.0
     }
 
+    /// All of them, by name.
+    pub fn into_members(self) -> Map<String, Value> {
+        match self.0 {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        }
+    }
+
     /// A claim by its name, or, where that begins with `/`, by a JSON pointer (RFC 6901) such as `/realm_access/roles`.
     pub fn get(&self, path: &str) -> Option<&Value> {
         match path.starts_with('/') {
@@ -70,7 +78,7 @@ impl Claims {
 }
 
 /// One text or a list of them; none where it is something else.
-pub(super) fn texts(value: &Value) -> Option<Vec<&str>> {
+pub fn texts(value: &Value) -> Option<Vec<&str>> {
     match value {
         Value::String(text) => Some(vec![text]),
         Value::Array(list) => list.iter().map(Value::as_str).collect(),

@@ -26,7 +26,7 @@ mod token;
 mod verify;
 
 pub use algorithm::Algorithm;
-pub use claims::Claims;
+pub use claims::{Claims, texts};
 pub use key::Key;
 pub use keys::{InvalidKeys, Keys, MAX_JWKS_BYTES, Skipped};
 pub use policy::{Policy, Requirement, Test};

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Build, InvalidSetting, key_auth::KeyAuth, settings};
+use super::{Build, InvalidSetting, jwt::Jwt, key_auth::KeyAuth, settings};
 use crate::{Code, Identity, RequestContext, reference::Reference};
 
 mod attached;
@@ -35,6 +35,9 @@ pub(crate) trait Method: Send + Sync + fmt::Debug {
 
     /// Takes the credential out of what is forwarded.
     fn hide(&self, request: &mut RequestContext);
+
+    /// Replaces fields that the client may have made up by what is known. Called with every request that goes on.
+    fn tell(&self, _request: &mut RequestContext) {}
 
     /// The challenge in `WWW-Authenticate` (RFC 9110 section 11.6.1), one or several separated by
     /// commas. `refusal` is there where this method's credential was sent and refused. `realm` needs
@@ -167,4 +170,4 @@ impl MethodType {
 }
 
 /// Every method, as `authenticate` knows them.
-const METHODS: &[MethodType] = &[MethodType::of::<KeyAuth>()];
+const METHODS: &[MethodType] = &[MethodType::of::<KeyAuth>(), MethodType::of::<Jwt>()];

@@ -30,6 +30,7 @@ mod fault;
 mod headers;
 mod identity;
 mod ip_filter;
+mod jwt;
 mod key_auth;
 mod rate_limit;
 
@@ -198,6 +199,7 @@ pub const PLUGINS: &[PluginType] = &[
     PluginType::of::<cors::Cors>(),
     identity::AUTHENTICATE,
     identity::plugin_type::<key_auth::KeyAuth>(),
+    identity::plugin_type::<jwt::Jwt>(),
     PluginType::of::<acl::Acl>(),
     PluginType::of::<rate_limit::RateLimit>(),
     PluginType::of::<fault::Fault>(),

@@ -51,6 +51,7 @@ impl Authentication {
             return self.reject(Some(&refusal));
         }
         self.requirement.hide(request);
+        self.requirement.tell(request);
         if self.shared.identity_headers {
             tell_upstream(request);
         }

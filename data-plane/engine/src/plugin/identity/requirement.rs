@@ -65,6 +65,16 @@ impl Requirement {
         }
     }
 
+    /// Has all methods tell the upstream what is known.
+    pub(super) fn tell(&self, request: &mut RequestContext) {
+        match self {
+            Self::Method(member) => member.method.tell(request),
+            Self::Any(members) | Self::All(members) => {
+                members.iter().for_each(|member| member.tell(request));
+            }
+        }
+    }
+
     /// The challenges of all methods; of the refused one alone where another would not help (403).
     pub(super) fn challenges(&self, realm: &str, refusal: Option<&Refusal>) -> Vec<String> {
         match self {

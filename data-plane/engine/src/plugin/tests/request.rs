@@ -100,6 +100,7 @@ pub(crate) fn consumer(name: &str, groups: &[&str]) -> Consumer {
 pub(crate) struct Request {
     pub(crate) context: RequestContext,
     consumers: Consumers,
+    key_sets: Vec<Arc<crate::key_set::KeySet>>,
 }
 
 /// What became of it.
@@ -145,6 +146,7 @@ impl Request {
                 notes: Default::default(),
             },
             consumers: Consumers::default(),
+            key_sets: Vec::new(),
         }
     }
 
@@ -167,6 +169,11 @@ impl Request {
     }
 
     /// Of a consumer that is known already.
+    pub(crate) fn with_keys(mut self, set: Arc<crate::key_set::KeySet>) -> Self {
+        self.key_sets.push(set);
+        self
+    }
+
     pub(crate) fn of(mut self, consumer: Consumer) -> Self {
         self.context.consumer = Some(Arc::new(consumer));
         self
@@ -193,7 +200,11 @@ impl Request {
     }
 
     async fn back(mut self, plugins: &[Arc<Instance>], upstream: HeaderMap) -> Outcome {
-        self.context.snapshot = Arc::new(snapshot(self.consumers));
+        let sets = self.key_sets.into_iter();
+        self.context.snapshot = Arc::new(Snapshot {
+            key_sets: sets.map(|set| (set.name.clone(), set)).collect(),
+            ..snapshot(self.consumers)
+        });
         self.context.route = Arc::new(route(plugins.to_vec()));
         let (ran, answer) = admit(&mut self.context).await;
         let mut parts = Response::new(()).into_parts().0;

@@ -1,0 +1,176 @@
+//! `jwt`: finds out who calls by a signed token.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use self::{
+    provider::{Found, Provider},
+    settings::Settings,
+    source::{Sent, Sources},
+};
+use super::{
+    Build, InvalidSetting,
+    identity::{ConfigureMethod, Method, Refusal, Verdict},
+};
+use crate::{
+    Code, Identity, RequestContext,
+    jwt::{Refusal as Why, TokenDigest},
+    reference::Reference,
+};
+
+mod headers;
+mod provider;
+mod settings;
+mod source;
+#[cfg(test)]
+mod tests;
+
+/// See [`ConfigureMethod::DOCS`].
+#[derive(Debug)]
+pub(super) struct Jwt {
+    sources: Sources,
+    providers: Vec<Provider>,
+    headers: headers::Headers,
+}
+
+impl ConfigureMethod for Jwt {
+    const NAME: &'static str = "jwt";
+    const SUMMARY: &'static str = "Finds out who calls by a signed token (JWT).";
+    const DOCS: &'static str = "\
+Accepts tokens that are signed with a key of a key set (`key_set`) and say what is asked of them. The
+algorithm is the key's, never the token's choice; unsigned tokens, tokens with `crit`, and keys that a token
+brings along are refused. Of several `providers` a token must satisfy one.
+
+What is checked, beside the signature: `exp` (required unless `require_expiry` is false), `nbf`, `iat`,
+issuer, audience, subject, required claims and scopes. Issuers default to the key set's `issuer`. Scopes are
+those of the claims `scope` and `scp`.
+
+A token by itself proves who calls; with `consumer_claim`, it must also name a consumer that is configured. Groups of
+`groups_claim` count in `acl` like those of the consumer.
+
+Refused with 401, code `unauthorized` and `WWW-Authenticate: Bearer error=\"invalid_token\"` (RFC 6750): a
+token that is not accepted, and two different tokens in one request. With 403, code `forbidden` and
+`error=\"insufficient_scope\"`: a good token without a scope that is asked for. With 503, code
+`keys_unavailable`: the key set is disabled, was refused by this node, or its keys have not been fetched yet.
+
+Tokens that were accepted are remembered by their SHA-256 until they expire or the keys change.";
+    const EXAMPLE: &'static str = "\
+providers:
+- key_set: login
+  audiences: [orders]
+  scopes: [orders/read]
+claims_to_headers: {sub: x-user-id}";
+    const HIDES: bool = false;
+    type Settings = Settings;
+
+    fn configure(settings: Settings, _build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
+        let mut mistakes = Vec::new();
+        let sources = Sources::compile(&settings, &mut mistakes);
+        let providers = provider::compile(&settings, &mut mistakes);
+        let headers = headers::Headers::compile(&settings.claims_to_headers, &mut mistakes);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Ok(Self {
+            sources,
+            providers,
+            headers,
+        })
+    }
+
+    fn references(settings: &Settings) -> Vec<Reference> {
+        settings.references()
+    }
+}
+
+impl Method for Jwt {
+    fn verify(&self, request: &RequestContext) -> Verdict {
+        let token = match self.sources.find(request) {
+            Sent::Nothing => return Verdict::Absent,
+            Sent::One(token) => token,
+            Sent::Several => return Verdict::refused("the request has several tokens"),
+        };
+        let digest = TokenDigest::of(token.as_bytes());
+        let now = now();
+        let mut why = None;
+        for provider in &self.providers {
+            match provider.check(&token, digest, &request.snapshot, now) {
+                Ok(found) => return proven(request, &found),
+                Err(refusal) => why = Some(worse(why, refusal)),
+            }
+        }
+        Verdict::Refused(match why {
+            Some(provider::Refused::NoKeys) => Refusal::because(
+                Code::KeysUnavailable,
+                "the keys that tokens are checked with are not there",
+            ),
+            Some(provider::Refused::Token(Why::Scope)) => {
+                Refusal::because(Code::Forbidden, "the token lacks a scope")
+            }
+            Some(provider::Refused::Token(Why::Expired)) => {
+                Refusal::because(Code::Unauthorized, EXPIRED)
+            }
+            _ => Refusal::because(Code::Unauthorized, "the token is not accepted"),
+        })
+    }
+
+    fn hide(&self, request: &mut RequestContext) {
+        self.sources.hide(request);
+    }
+
+    fn tell(&self, request: &mut RequestContext) {
+        self.headers.write(request);
+    }
+
+    fn challenge(&self, realm: &str, refusal: Option<&Refusal>) -> String {
+        match refusal {
+            None => format!("Bearer realm=\"{realm}\""),
+            Some(refusal) if refusal.code == Code::Forbidden => {
+                let scopes = self.providers.iter().flat_map(|it| it.scopes());
+                let scopes: Vec<&str> = scopes.collect();
+                format!(
+                    "Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{}\"",
+                    scopes.join(" ")
+                )
+            }
+            Some(refusal) if refusal.detail == EXPIRED => format!(
+                "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{EXPIRED}\""
+            ),
+            Some(_) => format!("Bearer realm=\"{realm}\", error=\"invalid_token\""),
+        }
+    }
+}
+
+const EXPIRED: &str = "the token has expired";
+
+fn proven(request: &RequestContext, found: &Found) -> Verdict {
+    let consumer = match &found.consumer {
+        None => None,
+        Some(name) => match request.snapshot.consumers.by_name.get(&**name) {
+            Some(consumer) => Some(Arc::clone(consumer)),
+            None => return Verdict::refused("the token is of no consumer that is known"),
+        },
+    };
+    Verdict::Proven(Identity {
+        consumer,
+        claims: Some(Arc::clone(&found.claims)),
+        methods: std::iter::once(Jwt::NAME).collect(),
+        ..Identity::default()
+    })
+}
+
+/// Which of two refusals is told: that of the provider that came closest to accepting the token.
+fn worse(one: Option<provider::Refused>, other: provider::Refused) -> provider::Refused {
+    match one {
+        Some(one) if one.nearness() >= other.nearness() => one,
+        _ => other,
+    }
+}
+
+/// In seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |time| time.as_secs())
+}
