@@ -133,8 +133,11 @@ impl Forwarder {
             let number = late.number;
             record.attempted(number, late.finish(plan.end(), Instant::now()).0);
         }
-        let told = (&received, service.protocol, plan.end());
-        guard::finish(permit, (context, live), told, since, record);
+        let end = match &received {
+            Ok(received) => plan.judged(attempt::response(received, service.protocol)),
+            Err(rejection) => guard::end(rejection.code, plan.end()),
+        };
+        guard::finish(permit, (context, live), (end, since), record);
         // Plugins that look at the response may look at the request once more.
         context.headers = std::mem::take(outgoing.request.headers_mut());
         if received.is_err() {
@@ -212,7 +215,8 @@ impl Forwarder {
     ) -> Tried {
         let limit = call.limit_of_try(work.running);
         let sent = self.send_within(call, limit, address, work.outgoing).await;
-        Tried::of(sent, work.running.pop(), call.service.protocol, work.record)
+        let spoken = (call.service.protocol, call.limit);
+        Tried::of(sent, work.running.pop(), spoken, work.record)
     }
 
     async fn send_within(

@@ -14,12 +14,9 @@ use gatewright_engine::{
     outcome::{End, Outcome},
     plugin::EFFECTIVE_RATE,
 };
-use gatewright_proto::v1::{Protocol, ServiceState};
+use gatewright_proto::v1::ServiceState;
 
-use crate::{
-    config_stream::Draft, forward::attempt, http1::client::Received, published::LiveService,
-    telemetry::Record,
-};
+use crate::{config_stream::Draft, published::LiveService, telemetry::Record};
 pub(crate) use metrics::GuardMetrics;
 
 /// When time began for all guards of the process.
@@ -59,8 +56,7 @@ pub(crate) fn enter(
 pub(crate) fn finish(
     permit: Option<Permit>,
     (context, live): (&RequestContext, &LiveService),
-    (received, spoken, late): (&Result<Received, Rejection>, Protocol, End),
-    began: Instant,
+    (end, began): (End, Instant),
     record: &mut Record,
 ) {
     let Some(mut permit) = permit else {
@@ -68,10 +64,7 @@ pub(crate) fn finish(
     };
     let now = Instant::now();
     let outcome = Outcome {
-        end: match received {
-            Ok(received) => attempt::response(received, spoken),
-            Err(rejection) => end(rejection.code, late),
-        },
+        end,
         took: now.saturating_duration_since(began),
     };
     if let Some(change) = permit.finish(&outcome, moment(now)) {
@@ -84,7 +77,7 @@ pub(crate) fn finish(
 
 /// How the last attempt of a request ended that the gateway answered. That there is no target is known
 /// without asking the service, so it says nothing of it.
-const fn end(code: Code, late: End) -> End {
+pub(crate) const fn end(code: Code, late: End) -> End {
     match code {
         Code::UpstreamTimeout => late,
         Code::UpstreamUnreachable => End::Connect,

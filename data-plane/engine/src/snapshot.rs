@@ -160,6 +160,8 @@ pub struct Overrides {
     pub deadline: Option<DeadlineRule>,
     /// 0 is none.
     pub idle_timeout_ms: Option<u32>,
+    /// 0 is none.
+    pub max_stream_duration_ms: Option<u32>,
 }
 
 /// What is done with a request. The rarer ones are boxed: there may be 100,000 routes.

@@ -12,7 +12,7 @@ use gatewright_proto::v1::Protocol as Spoken;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-use super::failure::failed;
+use super::{failure::failed, limit::Limit};
 use crate::{
     connect::SendError,
     http1::client::Received,
@@ -104,7 +104,7 @@ impl Tried {
     pub(super) fn of(
         sent: Result<Received, SendError>,
         attempt: Option<Attempt<'_>>,
-        spoken: Spoken,
+        (spoken, limit): (Spoken, &Limit),
         record: &mut Record,
     ) -> Self {
         let (end, now) = (end(&sent, spoken), Instant::now());
@@ -115,7 +115,7 @@ impl Tried {
         }
         let number = attempt.as_ref().map_or(0, |it| it.number);
         let busy = attempt.and_then(|attempt| {
-            let (outcome, busy) = attempt.finish(end, now);
+            let (outcome, busy) = attempt.finish(limit.judged(end), now);
             record.attempted(number, outcome);
             busy
         });

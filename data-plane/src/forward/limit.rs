@@ -6,9 +6,13 @@ use std::{
 };
 
 use gatewright_engine::outcome::End;
+use http::StatusCode;
 
 use super::replay::Replay;
 use crate::body::Body;
+
+/// The status of gRPC that says that a deadline is over.
+const GRPC_DEADLINE_EXCEEDED: u32 = 4;
 
 /// Bounds on the time of a request, or of one attempt.
 #[derive(Clone, Debug)]
@@ -32,6 +36,22 @@ impl Limit {
         match self.impatient {
             true => End::Abandoned,
             false => End::Timeout,
+        }
+    }
+
+    /// What an attempt that ended like this says of its target. Where the client waits for less than the service may take, so does
+    /// the target, which hears of it: that it says so is as little of its own doing as that time is up here.
+    pub(super) fn judged(&self, end: End) -> End {
+        match end {
+            End::Response {
+                grpc: Some(GRPC_DEADLINE_EXCEEDED),
+                ..
+            } if self.impatient => End::Abandoned,
+            End::Response {
+                status: StatusCode::GATEWAY_TIMEOUT,
+                ..
+            } if self.impatient => End::Abandoned,
+            end => end,
         }
     }
 

@@ -62,8 +62,10 @@ pub(super) fn plan(
         by: None,
         impatient: false,
     };
-    if service.max_stream_duration_ms > 0 {
-        limit.by = since.checked_add(ms(service.max_stream_duration_ms));
+    let of_route = overrides(context).and_then(|it| it.max_stream_duration_ms);
+    let duration = of_route.unwrap_or(service.max_stream_duration_ms);
+    if duration > 0 {
+        limit.by = since.checked_add(ms(duration));
     }
     if let Some(rule) = deadline(context, service)
         && let Some(asked) = rule.asked(&context.headers)

@@ -67,7 +67,8 @@ impl Forwarder {
             };
             let place = work.running.iter().position(|it| it.number == number);
             let attempt = place.map(|place| work.running.remove(place));
-            let tried = Tried::of(sent, attempt, call.service.protocol, work.record);
+            let spoken = (call.service.protocol, call.limit);
+            let tried = Tried::of(sent, attempt, spoken, work.record);
             let good = tried.sent.is_ok() && call.is_settled(&tried);
             let stop = match judge(good, race.live.len()) {
                 Judgement::Discarded => continue,

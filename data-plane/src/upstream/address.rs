@@ -20,7 +20,8 @@ pub(crate) struct Address {
     pub(crate) socket: SocketAddr,
     /// The target it belongs to.
     pub(crate) target: Arc<str>,
-    /// The target's host, or that of the service it stands for, for TLS.
+    /// The host that is configured, which is what a certificate has to be for: were it the one that a lookup of
+    /// services led to, whoever can forge answers of name servers could choose it.
     pub(crate) host: Arc<str>,
     /// Share of the requests, among the addresses of its upstream.
     pub(crate) weight: u32,
@@ -43,8 +44,7 @@ impl Address {
         state: Arc<TargetState>,
     ) -> Self {
         let socket = SocketAddr::new(place.ip, place.port);
-        let host = place.host.clone();
-        let host = host.unwrap_or_else(|| (*target.host).into());
+        let asked = place.host.as_deref().unwrap_or(&target.host);
         Self {
             socket,
             target: Arc::clone(&target.name),
@@ -53,8 +53,8 @@ impl Address {
             balance: Arc::clone(&upstream.balance),
             identity: identity(&upstream.name, &target.name, socket),
             state,
-            authorities: [80, 443].map(|own| authority(&host, place.port, own)),
-            host,
+            authorities: [80, 443].map(|own| authority(asked, place.port, own)),
+            host: (*target.host).into(),
         }
     }
 

@@ -17,6 +17,7 @@ mod guard;
 mod health_checks;
 mod hedges;
 mod http2;
+mod impatient_clients;
 mod mirrors;
 mod names;
 mod observed;

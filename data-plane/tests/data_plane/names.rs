@@ -1,6 +1,6 @@
 //! Names of targets, asked of a name server whose answers change.
 
-mod server;
+pub(crate) mod server;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A loopback address of its own.
-fn local(last: u8) -> Ipv4Addr {
+pub(crate) fn local(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, last)
 }
 

@@ -143,6 +143,11 @@ async fn a_tunnel_ends_when_its_time_is_over_or_when_it_is_silent() {
     });
     for (target, service, route) in [
         (chatty(), json!({"max_stream_duration_ms": 150}), json!({})),
+        (
+            chatty(),
+            json!({"max_stream_duration_ms": 3_600_000}),
+            json!({"max_stream_duration_ms": 150}),
+        ),
         (silent, json!({}), json!({"idle_timeout_ms": 150})),
     ] {
         let mut gateway = gateway_to(target, service).await;

@@ -7,7 +7,13 @@ use std::path::Path;
 use gatewright_proto::Kind;
 use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, body, eventually, status};
+use crate::{
+    gateway::{Gateway, body, eventually, status},
+    names::{
+        local,
+        server::{Dns, Record},
+    },
+};
 use target::{Asks, Authority, Issued, Target};
 
 /// A gateway whose service `s` reaches a target with these settings of TLS.
@@ -219,5 +225,40 @@ async fn a_target_that_speaks_only_older_versions_than_allowed_is_refused() {
         let gateway = gateway_to(&target, &tls).await;
         assert_eq!(status(&gateway.get("/s").await), expected, "{min_version}");
         assert_eq!(failures(&gateway, "tls").await, u64::from(expected == 503));
+    }
+}
+
+#[tokio::test]
+async fn a_lookup_of_services_does_not_choose_the_name_that_certificates_are_checked_for() {
+    let authority = Authority::new("a");
+    let dns = Dns::start();
+    dns.set("elsewhere.test", Record::A(60, &[local(1)]));
+    for (host, server_name, expected) in [
+        ("elsewhere.test", "", 503),
+        ("orders.test", "", 200),
+        ("elsewhere.test", "elsewhere.test", 200),
+    ] {
+        let target = Target::start(&authority.issue(host), Asks::Nothing).await;
+        let services = [(1, 1, target.address.port(), "elsewhere.test")];
+        dns.set("orders.test", Record::Srv(60, &services));
+        let discovery = json!({"type": "srv", "resolvers": [dns.address.to_string()]});
+        let tls = json!({"ca_certificates": authority.pem, "server_name": server_name});
+        let mut gateway = Gateway::start().await;
+        gateway.apply(&[
+            (Kind::Upstream, json!({"name": "u", "discovery": discovery})),
+            (
+                Kind::Target,
+                json!({"name": "t", "upstream": "u", "address": "orders.test"}),
+            ),
+            (
+                Kind::Service,
+                json!({"name": "s", "upstream": "u", "tls": tls}),
+            ),
+            route("s"),
+        ]);
+        let answer = gateway.get("/s").await;
+        assert_eq!(status(&answer), expected, "{host}: {answer}");
+        let refused = failures(&gateway, "certificate_name").await;
+        assert_eq!(refused > 0, expected == 503, "{host}");
     }
 }

@@ -36,12 +36,13 @@ pub(super) fn overrides(
     let nothing = route.retry.is_none()
         && route.hedge.is_none()
         && route.deadline.is_none()
-        && route.idle_timeout_ms.is_none();
+        && route.idle_timeout_ms.is_none()
+        && route.max_stream_duration_ms.is_none();
     if nothing {
         return None;
     }
     if route.service.is_empty() && route.split.is_none() {
-        let reason = "`retry`, `hedge`, `deadline` and `idle_timeout_ms` belong to a `service`";
+        let reason = "`retry`, `hedge`, `deadline`, `idle_timeout_ms` and `max_stream_duration_ms` belong to a `service`";
         mistakes.push(Mistake::value("service", reason));
     }
     let retry = route.retry.as_ref();
@@ -52,6 +53,7 @@ pub(super) fn overrides(
         hedge: hedge.map(|it| self::hedge(it, retry, mistakes)),
         deadline: deadline.map(|it| self::deadline(it, mistakes)),
         idle_timeout_ms: route.idle_timeout_ms,
+        max_stream_duration_ms: route.max_stream_duration_ms,
     }))
 }
 

@@ -75,7 +75,8 @@ fn the_services_of_a_name_have_ranks_and_share_its_weight_within_each() {
     let expected = [(0, 63_000), (0, 21_000), (0, 1), (1, 42_000), (1, 42_000)];
     assert_eq!(weights, expected);
     assert_eq!(addresses[0].socket.port(), 8000);
-    assert_eq!(&*addresses[0].host, "one");
+    assert_eq!(addresses[0].authority(false), "one:8000");
+    assert_eq!(&*addresses[0].host, "a", "what a certificate has to be for");
 }
 
 #[test]

@@ -95,6 +95,7 @@ impl Plan {
             hedge: None,
             deadline: None,
             idle_timeout_ms: Some(self.timeout_ms),
+            max_stream_duration_ms: None,
         };
         let route = Route {
             request_timeout_ms: Some(self.timeout_ms),
