@@ -14,9 +14,11 @@ use std::{
     time::Duration,
 };
 
-use gatewright_proto::v1::Protocol;
+use gatewright_proto::v1::{Protocol, ProxyProtocol};
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+use crate::proxy_protocol::{self, Ends};
 
 pub(crate) use counters::{ConnectionCounters, encode};
 pub use io::Io;
@@ -32,6 +34,8 @@ pub struct Origin {
     pub address: SocketAddr,
     /// The name to send and check in TLS.
     pub name: Option<Arc<str>>,
+    /// Whose connections these are, where targets are told.
+    pub client: Option<Arc<Ends>>,
     /// How connections are made.
     pub link: Arc<Link>,
 }
@@ -47,6 +51,7 @@ impl Origin {
 impl Hash for Origin {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.address.hash(state);
+        self.client.hash(state);
     }
 }
 
@@ -122,9 +127,13 @@ async fn connect(origin: &Origin) -> std::io::Result<Io> {
         Some(tls) => Some(trust::config(tls, link.protocol).await?),
         None => None,
     };
-    let tcp = TcpStream::connect(origin.address).await?;
+    let mut tcp = TcpStream::connect(origin.address).await?;
     // Every message is written at once; waiting for more to send with it only adds latency.
     tcp.set_nodelay(true)?;
+    if link.proxy_protocol != ProxyProtocol::Off {
+        let header = proxy_protocol::header(link.proxy_protocol, origin.client.as_deref());
+        tcp.write_all(&header).await?;
+    }
     let Some(config) = config else {
         return Ok(Io::Plain(tcp));
     };

@@ -2,6 +2,7 @@
 //! the policy asks for them.
 
 mod again;
+mod answered;
 pub(crate) mod attempt;
 mod bounded;
 mod call;
@@ -21,22 +22,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatewright_engine::{Rejection, RequestContext, Service, retry::Stop};
-use gatewright_proto::v1::Protocol as Spoken;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header, uri::PathAndQuery};
+use gatewright_engine::{Rejection, RequestContext, Service, outcome::End, retry::Stop};
+use gatewright_proto::v1::{Protocol as Spoken, ProxyProtocol};
+use http::uri::PathAndQuery;
 
 use crate::{
     body::Body,
     connect::{Origin, SendError},
-    exchange::{Interim, Protocol},
+    exchange::{Connection, Interim},
     guard,
     http1::client::{Outgoing, Received},
-    proxy::{Matching, Outcome, add_via, strip_response},
+    proxy::{Matching, Outcome},
+    proxy_protocol::Ends,
     published::LiveService,
     telemetry::{Record, Stage},
     upstream::{Address, Pick, affinity},
-    websocket::Handshake,
 };
+use answered::{answered, bound};
 use attempt::{Running, Tried};
 use bounded::Bounded;
 pub(crate) use call::ATTEMPT_COUNT;
@@ -46,7 +48,6 @@ use limit::Limit;
 use outgoing::outgoing;
 pub(crate) use plan::may_repeat;
 pub(crate) use replay::Replay;
-use timed::Timed;
 pub(crate) use timers::Timers;
 
 /// Sends requests to targets, over the connections of one worker.
@@ -67,7 +68,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) target: Option<PathAndQuery>,
     pub(crate) upgrade: Option<Box<str>>,
     pub(crate) interim: Interim,
-    pub(crate) protocol: Protocol,
+    /// The client's.
+    pub(crate) connection: &'a Connection,
     /// Taken when the request is sent; what is left of it comes back where there is no response.
     pub(crate) body: &'a mut Body,
 }
@@ -96,11 +98,7 @@ impl Forwarder {
         if let Some(facts) = record.facts() {
             facts.service = Some(Arc::clone(&live.metrics));
         }
-        // Plugins and bodies may have taken their time; nothing else has.
-        let held_up = !context.route.chain.instances.is_empty()
-            || context.consumer.is_some()
-            || !matches!(forward.body, Body::Empty);
-        let since = record.now(held_up);
+        let since = record.now(held_up(context, forward.body));
         let permit = guard::enter(context, live, since)?;
         let plan = plan::plan(context, service, (&mut *forward.body, since))?;
         let idle = forward
@@ -108,13 +106,14 @@ impl Forwarder {
             .is_some()
             .then_some(plan::idle(context, service));
         let affinity = affinity(context, &live.upstream);
+        let client = told(service, context, forward.connection);
         // While a body is on its way, that time has not begun.
         let given_up_after = plan.left(since).filter(|_| plan.body.is_none());
         let times = (since, given_up_after);
         let (mut outgoing, handshake, rest) = outgoing(context, forward, times)?;
         let mut running = Running::new();
         let received = {
-            let call = Call::new(context, (service, live), (&plan, affinity));
+            let call = Call::new(context, (service, live), (&plan, affinity, client));
             // Pinned here: what takes a future by value makes room for it twice, on every connection.
             let mut work = Work {
                 outgoing: &mut outgoing,
@@ -133,10 +132,7 @@ impl Forwarder {
             let number = late.number;
             record.attempted(number, late.finish(plan.end(), Instant::now()).0);
         }
-        let end = match &received {
-            Ok(received) => plan.judged(attempt::response(received, service.protocol)),
-            Err(rejection) => guard::end(rejection.code, plan.end()),
-        };
+        let end = ended(&received, service.protocol, &plan);
         guard::finish(permit, (context, live), (end, since), record);
         // Plugins that look at the response may look at the request once more.
         context.headers = std::mem::take(outgoing.request.headers_mut());
@@ -226,7 +222,7 @@ impl Forwarder {
         address: &Address,
         outgoing: &mut Outgoing,
     ) -> Result<Received, SendError> {
-        let sending = pin!(self.send((call.service, call.live), address, outgoing));
+        let sending = pin!(self.send(call, address, outgoing));
         let sent = match limit {
             None => sending.await,
             // Boxed, like all that few requests need: the future of each has room for the largest part of any.
@@ -243,10 +239,11 @@ impl Forwarder {
 
     async fn send(
         &self,
-        (service, live): (&Service, &LiveService),
+        call: &Call<'_>,
         address: &Address,
         outgoing: &mut Outgoing,
     ) -> Result<Received, SendError> {
+        let (service, live) = (call.service, call.live);
         let name = service.tls.as_ref().map(|_| {
             let name = live.server_name.as_ref().unwrap_or(&address.host);
             Arc::clone(name)
@@ -254,6 +251,7 @@ impl Forwarder {
         let origin = Origin {
             address: address.socket,
             name,
+            client: call.client.clone(),
             link: Arc::clone(&live.link),
         };
         match service.protocol {
@@ -263,52 +261,23 @@ impl Forwarder {
     }
 }
 
-/// Whether the answer is a stream of events: it has no end to be in time for. Its silence is bounded, and what its client or
-/// `max_stream_duration_ms` says.
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE);
-    let text = value.and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default();
-    essence.trim_end().eq_ignore_ascii_case("text/event-stream")
+/// Whether time may have passed since the request was read. Plugins and bodies may have taken theirs; nothing else has.
+fn held_up(context: &RequestContext, body: &Body) -> bool {
+    !context.route.chain.instances.is_empty()
+        || context.consumer.is_some()
+        || !matches!(body, Body::Empty)
 }
 
-/// Gives the body of a response what is left of the time of its request. A stream of events has no end to wait for.
-fn bound(response: &mut Response<Body>, mut limit: Limit) {
-    if is_event_stream(response.headers()) {
-        limit.time = None;
-    }
-    let body = std::mem::take(response.body_mut());
-    *response.body_mut() = Timed::wrap(body, limit);
+/// What targets are told of the client, where they are.
+fn told(service: &Service, context: &RequestContext, connection: &Connection) -> Option<Arc<Ends>> {
+    let told = service.proxy_protocol != ProxyProtocol::Off;
+    told.then(|| Ends::told(context.client.address, connection))
 }
 
-/// The response for the client.
-fn answered(
-    received: Received,
-    handshake: &Handshake,
-    spoken: Spoken,
-) -> Result<Outcome, Rejection> {
-    let mut response = received.response;
-    if *handshake == Handshake::None && received.tunnel.is_none() {
-        handshake.refused(response.status())?;
-    } else {
-        let (mut parts, body) = std::mem::take(&mut *response).into_parts();
-        handshake.finish(&mut parts, received.tunnel.is_some())?;
-        *response = Response::from_parts(parts, body);
+/// What became of the request, for what protects the service.
+fn ended(received: &Result<Received, Rejection>, spoken: Spoken, plan: &Limit) -> End {
+    match received {
+        Ok(received) => plan.judged(attempt::response(received, spoken)),
+        Err(rejection) => guard::end(rejection.code, plan.end()),
     }
-    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    let upgrade = switched.then(|| headers.get(header::UPGRADE).cloned());
-    strip_response(headers);
-    if let Some(upgrade) = upgrade.flatten() {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, upgrade);
-    }
-    add_via(
-        headers,
-        match spoken {
-            Spoken::Http1 => Version::HTTP_11,
-            Spoken::Http2 => Version::HTTP_2,
-        },
-    );
-    Ok((response, received.tunnel))
 }

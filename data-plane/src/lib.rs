@@ -22,6 +22,7 @@ mod mirror;
 mod node;
 mod overload;
 pub mod proxy;
+pub mod proxy_protocol;
 mod published;
 mod readiness;
 pub mod settings;

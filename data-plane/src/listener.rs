@@ -1,6 +1,7 @@
 //! The stage *accept*: connections, their number, TLS, the version of HTTP.
 
 mod detect;
+mod introduced;
 mod prefixed;
 
 use std::{
@@ -26,10 +27,12 @@ use crate::{
     http1, http2,
     overload::Overload,
     proxy::Proxy,
+    proxy_protocol::Port,
     telemetry::Telemetry,
     tls::{self, Tls},
 };
 use detect::detect;
+use introduced::introduced;
 use prefixed::Prefixed;
 
 /// Time for a TLS handshake.
@@ -44,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) tls: Tls,
+    /// The ports whose connections begin with the PROXY protocol.
+    pub(crate) introduced: Vec<Port>,
 }
 
 impl Shared {
@@ -131,7 +136,7 @@ impl Acceptor<'_> {
     /// Serves a connection in a task of its own, unless there are too many.
     fn spawn(
         &self,
-        (socket, peer): (TcpStream, SocketAddr),
+        (mut socket, peer): (TcpStream, SocketAddr),
         secure: bool,
         connections: &mut JoinSet<()>,
     ) {
@@ -141,13 +146,21 @@ impl Acceptor<'_> {
         };
         let (proxy, drain) = (Arc::clone(self.proxy), self.drain.clone());
         connections.spawn(async move {
-            let local = socket.local_addr().unwrap_or(peer);
+            let mut ends = (peer, socket.local_addr().unwrap_or(peer));
             // Every message is written at once; waiting for more to send with it only adds latency.
             let _ = socket.set_nodelay(true);
+            let port = if secure { Port::Https } else { Port::Http };
+            if place.0.introduced.contains(&port) {
+                let who = introduced(&mut socket, ends, (&place.0, &proxy), &drain);
+                let Some(told) = Box::pin(who).await else {
+                    return;
+                };
+                ends = told;
+            }
             if secure {
-                serve_tls(socket, (peer, local), &place.0.tls, proxy, drain).await;
+                serve_tls(socket, ends, &place.0.tls, proxy, drain).await;
             } else {
-                serve_plain(socket, (peer, local), proxy, drain).await;
+                serve_plain(socket, ends, proxy, drain).await;
             }
             drop(place);
         });

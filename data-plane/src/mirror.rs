@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{
     body::Body,
-    exchange::{Interim, Protocol},
+    exchange::{Connection, Interim},
     forward::{Forward, Forwarder},
     proxy::Matching,
     published::{LiveService, Published},
@@ -33,7 +33,7 @@ pub(crate) struct Original<'a> {
     pub(crate) published: &'a Published,
     pub(crate) matched: &'a Matching,
     pub(crate) target: Option<&'a PathAndQuery>,
-    pub(crate) protocol: Protocol,
+    pub(crate) connection: &'a Arc<Connection>,
     /// Is put where it is copied as it streams.
     pub(crate) body: &'a mut Body,
 }
@@ -58,7 +58,7 @@ impl Mirrors<'_> {
             published,
             matched,
             target,
-            protocol,
+            connection,
             body,
         } = original;
         let live = |mirror| self.begin(mirror, context, published);
@@ -81,7 +81,7 @@ impl Mirrors<'_> {
                 context: shadow_of(context, mirror),
                 matched: matched.clone(),
                 target: target.cloned(),
-                protocol,
+                connection: Arc::clone(connection),
                 lane: copy.lane(),
                 body: copy.body,
                 begun,
@@ -182,7 +182,7 @@ struct Shadow {
     context: RequestContext,
     matched: Matching,
     target: Option<PathAndQuery>,
-    protocol: Protocol,
+    connection: Arc<Connection>,
     body: Body,
     lane: Option<Arc<Lane>>,
     begun: Begun,
@@ -200,7 +200,7 @@ impl Shadow {
             target: self.target,
             upgrade: None,
             interim: Interim::none(),
-            protocol: self.protocol,
+            connection: &self.connection,
             body: &mut self.body,
         };
         let record = &mut Record::none();

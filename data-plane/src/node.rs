@@ -249,6 +249,7 @@ fn start_workers(
         connections: AtomicUsize::new(0),
         telemetry: Arc::clone(telemetry),
         tls: Tls::new(publisher.current())?,
+        introduced: settings.proxy_protocol.clone(),
     });
     let plan = Plan {
         count: settings.worker_count(),
@@ -256,6 +257,7 @@ fn start_workers(
         https: settings.https_listen,
         drain_timeout: Duration::from_millis(settings.drain_timeout_ms),
     };
+    let http2 = crate::http2::client::Pool::default();
     let proxy = |worker| Proxy {
         limits: settings.limits(),
         trust: Trust {
@@ -265,20 +267,19 @@ fn start_workers(
         forwarded_fields: settings.forwarded_fields,
         published: publisher.current(),
         telemetry: Arc::clone(telemetry),
-        forwarder: Arc::new(forwarder(worker, publisher)),
+        forwarder: Arc::new(forwarder(worker, publisher, http2.beside())),
         overload: Arc::clone(overload),
     };
     Workers::start(&plan, &shared, drain, proxy).map_err(io("cannot start the workers"))
 }
 
 /// With pools of its own, which are told when a revision makes connections obsolete.
-fn forwarder(worker: usize, publisher: &Publisher) -> Forwarder {
-    let (http1, http2) = (
-        crate::http1::client::Pool::default(),
-        crate::http2::client::Pool::default(),
-    );
+fn forwarder(worker: usize, publisher: &Publisher, http2: crate::http2::client::Pool) -> Forwarder {
+    let http1 = crate::http1::client::Pool::default();
     publisher.pools().add(http1.retire());
-    publisher.pools().add(http2.retire());
+    for pool in http2.retire() {
+        publisher.pools().add(pool);
+    }
     Forwarder {
         worker,
         http1,

@@ -191,6 +191,7 @@ impl Publisher {
                     tls: service.tls.clone(),
                     server_name: live.server_name.clone(),
                     protocol: service.protocol,
+                    proxy_protocol: service.proxy_protocol,
                 };
                 live.upstream.health().lead(way, &self.prober);
             }
@@ -214,6 +215,7 @@ impl Publisher {
             .and_then(|tls| tls.server_name.as_deref());
         let retrying = present.map(|it| Arc::clone(&it.retrying));
         let link = Link {
+            proxy_protocol: service.proxy_protocol,
             gate: Gate::of(&service.guard, upstream.connections()),
             connections: usize::try_from(service.connections_per_target).unwrap_or(1),
             metrics: Some(Arc::clone(&metrics)),

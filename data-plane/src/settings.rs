@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args;
 use ipnet::IpNet;
 
-use crate::proxy::{ForwardedFields, HalfClose, Limits};
+use crate::{
+    proxy::{ForwardedFields, HalfClose, Limits},
+    proxy_protocol::Port,
+};
 
 /// Settings of a node. Flags go before variables.
 #[derive(Args, Clone, Debug)]
@@ -80,6 +83,15 @@ pub struct NodeSettings {
     /// Number of proxies in front, whatever their addresses. 0 trusts none by number.
     #[arg(long, env = "GATEWRIGHT_TRUSTED_HOPS", default_value_t = 0)]
     pub trusted_hops: usize,
+    /// On which ports connections begin with the PROXY protocol, version 1 or 2: `http`, `https` or both, separated by a
+    /// comma. They take connections from `--trusted-proxies` only, and each must say who its client is.
+    #[arg(
+        long,
+        env = "GATEWRIGHT_PROXY_PROTOCOL",
+        value_delimiter = ',',
+        requires = "trusted_proxies"
+    )]
+    pub proxy_protocol: Vec<Port>,
     /// Which fields tell upstreams of the client.
     #[arg(
         long,

@@ -1,6 +1,6 @@
 //! One thread a core, each with a single-threaded runtime, its own listening sockets (the kernel
 //! shares connections out, `SO_REUSEPORT`) and its own connections to upstreams: nothing is shared between
-//! cores that a request touches.
+//! cores that a request touches, but connections of HTTP/2 to an upstream that limits their number.
 
 use std::{
     io,
@@ -12,7 +12,10 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{runtime, task::JoinSet, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 
 use crate::{
     listener::{self, Shared},
@@ -59,10 +62,21 @@ impl Workers {
             sockets.push(pair);
         }
         let mut threads = Vec::new();
+        let working = TaskTracker::new();
+        working.close();
         for (number, (plain, tls)) in sockets.into_iter().enumerate() {
             let (proxy, shared) = (Arc::new(proxy(number)), Arc::clone(shared));
             let (drain, patience) = (drain.clone(), plan.drain_timeout);
-            let run = move || work(plain, tls, proxy, shared, (drain, patience));
+            let (token, working) = (working.token(), working.clone());
+            let run = move || {
+                let ends = Ends {
+                    drain,
+                    patience,
+                    token,
+                    working,
+                };
+                work((plain, tls), &proxy, &shared, ends);
+            };
             threads.push(
                 thread::Builder::new()
                     .name(format!("worker-{number}"))
@@ -107,12 +121,22 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// When a worker ends.
+struct Ends {
+    drain: CancellationToken,
+    /// Time for connections to end.
+    patience: Duration,
+    /// Held as long as it has connections.
+    token: TaskTrackerToken,
+    /// The others: requests of theirs may be on connections that this one has opened.
+    working: TaskTracker,
+}
+
 fn work(
-    plain: TcpListener,
-    tls: TcpListener,
-    proxy: Arc<Proxy>,
-    shared: Arc<Shared>,
-    (drain, patience): (CancellationToken, Duration),
+    (plain, tls): (TcpListener, TcpListener),
+    proxy: &Arc<Proxy>,
+    shared: &Arc<Shared>,
+    ends: Ends,
 ) {
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -124,7 +148,7 @@ fn work(
     runtime.block_on(async move {
         let mut connections = JoinSet::new();
         if let Err(error) =
-            listener::accept((plain, tls), &proxy, &shared, &drain, &mut connections).await
+            listener::accept((plain, tls), proxy, shared, &ends.drain, &mut connections).await
         {
             tracing::error!(%error, "a worker cannot accept");
         }
@@ -133,11 +157,14 @@ fn work(
                 shared.ended(&ended);
             }
         };
-        if timeout(patience, ended).await.is_err() {
+        if timeout(ends.patience, ended).await.is_err() {
             tracing::warn!(
                 connections = connections.len(),
                 "closed connections that did not end in time"
             );
         }
+        drop(connections);
+        drop(ends.token);
+        ends.working.wait().await;
     });
 }

@@ -242,6 +242,8 @@ pub struct Service {
     pub hedge: Option<Hedge>,
     /// How clients say how long they wait.
     pub deadline: Option<DeadlineRule>,
+    /// How targets are told of the client.
+    pub proxy_protocol: v1::ProxyProtocol,
     /// HTTP/2 connections that requests are spread over, a worker and address.
     pub connections_per_target: u32,
 }

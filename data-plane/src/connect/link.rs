@@ -6,7 +6,7 @@ use std::{
 };
 
 use gatewright_engine::Tls;
-use gatewright_proto::v1::Protocol;
+use gatewright_proto::v1::{Protocol, ProxyProtocol};
 
 use super::{Io, SendError};
 use crate::{guard::gate::Gate, telemetry::ServiceMetrics};
@@ -19,6 +19,8 @@ pub struct Link {
     pub tls: Option<Arc<Tls>>,
     /// Version of HTTP to speak.
     pub protocol: Protocol,
+    /// How targets are told of the client.
+    pub proxy_protocol: ProxyProtocol,
     /// The limits on connections, where there are any.
     pub(crate) gate: Option<Gate>,
     /// HTTP/2 connections that requests are spread over. Those who share may differ in it.
@@ -33,6 +35,7 @@ impl Link {
         Self {
             tls,
             protocol,
+            proxy_protocol: ProxyProtocol::Off,
             gate: None,
             connections: 1,
             metrics: None,
@@ -55,7 +58,10 @@ impl Link {
 
 impl PartialEq for Link {
     fn eq(&self, other: &Self) -> bool {
-        self.tls == other.tls && self.protocol == other.protocol && self.gate == other.gate
+        self.tls == other.tls
+            && self.protocol == other.protocol
+            && self.proxy_protocol == other.proxy_protocol
+            && self.gate == other.gate
     }
 }
 
@@ -65,6 +71,7 @@ impl Hash for Link {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.tls.hash(hasher);
         self.protocol.hash(hasher);
+        self.proxy_protocol.hash(hasher);
         self.gate.hash(hasher);
     }
 }

@@ -42,6 +42,7 @@ fn origin(address: SocketAddr, tls: Tls, protocol: Protocol) -> Origin {
     Origin {
         address,
         name: Some("target.test".into()),
+        client: None,
         link: Arc::new(Link::new(Some(Arc::new(tls)), protocol)),
     }
 }

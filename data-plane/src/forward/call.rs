@@ -21,6 +21,7 @@ use crate::{
     connect::SendError,
     grpc,
     http1::client::{Outgoing, Received},
+    proxy_protocol::Ends,
     published::LiveService,
     telemetry::Record,
     upstream::{Address, Affinity},
@@ -40,6 +41,8 @@ pub(super) struct Call<'a> {
     pub(super) limit: &'a Limit,
     /// What ties the request to a target.
     pub(super) affinity: Affinity,
+    /// Only where targets are told of the client.
+    pub(super) client: Option<Arc<Ends>>,
     /// Only where targets are told how long the client waits.
     deadline: Option<&'a DeadlineRule>,
 }
@@ -61,7 +64,7 @@ impl<'a> Call<'a> {
     pub(super) fn new(
         context: &'a RequestContext,
         (service, live): (&'a Service, &'a LiveService),
-        (limit, affinity): (&'a Limit, Affinity),
+        (limit, affinity, client): (&'a Limit, Affinity, Option<Arc<Ends>>),
     ) -> Self {
         let policy = policy(context, service);
         let of_route = overrides(context).and_then(|it| it.hedge.as_ref());
@@ -74,6 +77,7 @@ impl<'a> Call<'a> {
             hedge: hedge.filter(|_| policy.may_repeat(&context.method)),
             limit,
             affinity,
+            client,
             deadline: deadline(context, service).filter(|it| it.forward),
         }
     }

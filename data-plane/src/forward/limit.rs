@@ -42,16 +42,15 @@ impl Limit {
     /// What an attempt that ended like this says of its target. Where the client waits for less than the service may take, so does
     /// the target, which hears of it: that it says so is as little of its own doing as that time is up here.
     pub(super) fn judged(&self, end: End) -> End {
-        match end {
-            End::Response {
-                grpc: Some(GRPC_DEADLINE_EXCEEDED),
-                ..
-            } if self.impatient => End::Abandoned,
-            End::Response {
-                status: StatusCode::GATEWAY_TIMEOUT,
-                ..
-            } if self.impatient => End::Abandoned,
-            end => end,
+        let gave_up = match end {
+            End::Response { status, grpc } => {
+                status == StatusCode::GATEWAY_TIMEOUT || grpc == Some(GRPC_DEADLINE_EXCEEDED)
+            }
+            _ => false,
+        };
+        match gave_up && self.impatient {
+            true => End::Abandoned,
+            false => end,
         }
     }
 

@@ -19,7 +19,12 @@ pub(super) fn outgoing<'a>(
     let service = forward.service;
     let upgrade = forward.upgrade.as_deref();
     let headers = &mut context.headers;
-    let handshake = Handshake::begin(upgrade, forward.protocol, service.protocol, headers)?;
+    let handshake = Handshake::begin(
+        upgrade,
+        forward.connection.protocol,
+        service.protocol,
+        headers,
+    )?;
     let target = target(context, &forward.matched, service, forward.target)?;
     let mut request = Request::new(std::mem::take(forward.body));
     *request.method_mut() = context.method.clone();

@@ -1,22 +1,25 @@
-//! Limits on HTTP/1.1 connections to an upstream, and those who wait for one.
+//! Limits on connections to an upstream, and those who wait for one.
 //!
-//! Connections belong to workers, limits to the node: one that is idle with another worker is closed where its place
-//! is needed, since it cannot be handed over.
+//! Limits belong to the node. A connection of HTTP/1.1 belongs to a worker: one that is idle with another worker is closed
+//! where its place is needed, since it cannot be handed over. Those of HTTP/2 are the whole node's.
+
+mod queue;
 
 use std::{
     collections::HashMap,
     fmt,
     hash::{Hash, Hasher},
     net::SocketAddr,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use gatewright_engine::guard::{AtWork, Guard, Kept, LimitSettings};
-use tokio::{sync::Notify, time::timeout};
+use tokio::time::timeout;
 
 use crate::connect::SendError;
+use queue::Queue;
+pub(crate) use queue::Waiter;
 
 /// Someone who keeps idle connections.
 pub(crate) trait Evict: Send + Sync {
@@ -27,8 +30,7 @@ pub(crate) trait Evict: Send + Sync {
 /// Connections of one upstream, all workers'. Kept with the upstream's state.
 #[derive(Default)]
 pub(crate) struct Connections {
-    /// A place has become free, or a connection idle.
-    freed: Notify,
+    queue: Queue,
     by_target: Mutex<HashMap<SocketAddr, u32>>,
     shelves: Mutex<Vec<Weak<dyn Evict>>>,
 }
@@ -88,31 +90,45 @@ impl Gate {
         if let Some(place) = self.try_place(address) {
             return Ok(Placed::New(place));
         }
+        let waiter = Waiter { address, lane: 0 };
+        let find = || match idle() {
+            Some(idle) => Some(Placed::Idle(idle)),
+            None => self.try_place(address).map(Placed::New),
+        };
+        let found = self.wait(waiter, patience, find).await?;
+        found.ok_or(SendError::Overloaded)
+    }
+
+    /// Waits until `find` finds something, at most `patience`; none where that is over.
+    ///
+    /// # Errors
+    /// [`SendError::Overloaded`]: too many wait already.
+    pub(crate) async fn wait<T>(
+        &self,
+        waiter: Waiter,
+        patience: Duration,
+        mut find: impl FnMut() -> Option<T>,
+    ) -> Result<Option<T>, SendError> {
         let most = self.limits.settings.max_pending;
         let Some(_waiting) = Waiting::begin(self, most) else {
             return Err(SendError::Overloaded);
         };
-        let placed = async {
+        let mut turn = self.connections.queue.join(waiter, self);
+        let found = async {
             loop {
                 // What becomes free from here on is heard of, what was free before is found.
-                let mut freed = pin!(self.connections.freed.notified());
-                freed.as_mut().enable();
-                if let Some(idle) = idle() {
-                    return Placed::Idle(idle);
+                turn.begin();
+                if let Some(found) = find() {
+                    return found;
                 }
-                if let Some(place) = self.try_place(address) {
-                    return Placed::New(place);
-                }
-                freed.await;
+                turn.called().await;
             }
         };
-        timeout(patience, placed)
-            .await
-            .map_err(|_| SendError::Overloaded)
+        Ok(timeout(patience, found).await.ok())
     }
 
     /// A place, if need be that of an idle connection.
-    fn try_place(&self, address: SocketAddr) -> Option<Place> {
+    pub(crate) fn try_place(&self, address: SocketAddr) -> Option<Place> {
         loop {
             let full = match self.take(address) {
                 Ok(place) => return Some(place),
@@ -127,6 +143,11 @@ impl Gate {
                 return None;
             }
         }
+    }
+
+    /// A place that nobody has to make.
+    pub(crate) fn free_place(&self, address: SocketAddr) -> Option<Place> {
+        self.take(address).ok()
     }
 
     fn take(&self, address: SocketAddr) -> Result<Place, Full> {
@@ -165,9 +186,27 @@ impl Gate {
         }
     }
 
-    /// A connection has become idle, or a place free.
-    pub(crate) fn freed(&self) {
-        self.connections.freed.notify_one();
+    /// A connection to this address has become idle, or a place free.
+    pub(crate) fn freed(&self, address: SocketAddr) {
+        self.connections
+            .queue
+            .call(|waiter, gate| waiter.address == address || !gate.is_full(waiter.address));
+    }
+
+    /// A connection that these share takes one more request. Whether one waits for that.
+    pub(crate) fn shared(&self, lane: usize) -> bool {
+        self.connections.queue.call(|waiter, _| waiter.lane == lane)
+    }
+
+    /// A connection that these share takes many more requests.
+    pub(crate) fn shared_by_all(&self, lane: usize) {
+        self.connections.queue.call_all(lane);
+    }
+
+    /// Whether there are as many connections to this address as there may be.
+    fn is_full(&self, address: SocketAddr) -> bool {
+        let most = self.limits.settings.max_connections_per_target;
+        most.is_some_and(|most| self.by_target().get(&address).is_some_and(|it| *it >= most))
     }
 
     fn by_target(&self) -> MutexGuard<'_, HashMap<SocketAddr, u32>> {
@@ -215,8 +254,8 @@ impl Drop for Waiting<'_> {
 /// The place of a connection, until dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
-    gate: Gate,
-    address: SocketAddr,
+    pub(crate) gate: Gate,
+    pub(crate) address: SocketAddr,
 }
 
 impl Drop for Place {
@@ -230,67 +269,9 @@ impl Drop for Place {
         }
         drop(by_target);
         self.gate.limits.state.connections.leave();
-        self.gate.freed();
+        self.gate.freed(self.address);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    fn gate(settings: LimitSettings, connections: &Arc<Connections>) -> Gate {
-        let limits = Kept {
-            settings,
-            state: Arc::default(),
-        };
-        let guard = Guard {
-            limits: Some(Arc::new(limits)),
-            ..Guard::default()
-        };
-        Gate::of(&guard, connections).expect("it limits connections")
-    }
-
-    async fn place(gate: &Gate, port: u16) -> Result<Place, SendError> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let patience = Duration::from_millis(20);
-        match gate.place(address, patience, || None::<()>).await? {
-            Placed::New(place) => Ok(place),
-            Placed::Idle(()) => panic!("there is none"),
-        }
-    }
-
-    #[tokio::test]
-    async fn who_finds_no_place_waits_for_one_and_not_too_many_do() {
-        let settings = LimitSettings {
-            max_connections: Some(1),
-            max_pending: Some(1),
-            ..LimitSettings::default()
-        };
-        let gate = gate(settings, &Arc::default());
-        let first = place(&gate, 1).await.unwrap();
-        let late = place(&gate, 1).await.unwrap_err();
-        assert!(matches!(late, SendError::Overloaded));
-        let (second, refused, ()) = tokio::join!(place(&gate, 2), place(&gate, 1), async {
-            drop(first);
-        });
-        assert!(second.is_ok());
-        assert!(refused.is_err(), "one waits already");
-        assert_eq!(gate.limits.state.pending.taken(), 0);
-        assert_eq!(gate.limits.state.connections.taken(), 1);
-    }
-
-    #[tokio::test]
-    async fn each_target_has_a_limit_of_its_own() {
-        let settings = LimitSettings {
-            max_connections_per_target: Some(1),
-            max_pending: Some(0),
-            ..LimitSettings::default()
-        };
-        let gate = gate(settings, &Arc::default());
-        let _one = place(&gate, 1).await.unwrap();
-        assert!(place(&gate, 1).await.is_err());
-        assert!(place(&gate, 2).await.is_ok());
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatewright_engine::{Tls, health::check::Check};
-use gatewright_proto::v1::Protocol;
+use gatewright_proto::v1::{Protocol, ProxyProtocol};
 
 /// How requests get to the targets: checks go the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct Way {
     pub(crate) server_name: Option<Arc<str>>,
     /// The version of HTTP.
     pub(crate) protocol: Protocol,
+    /// Whether connections begin with the PROXY protocol.
+    pub(crate) proxy_protocol: ProxyProtocol,
 }
 
 /// How targets are asked. Whoever asks is woken when it changes.

@@ -50,8 +50,9 @@ impl Default for Prober {
 
 impl Prober {
     /// Its connections, to be told which to keep.
-    pub(crate) fn retire(&self) -> [Weak<dyn Retire>; 2] {
-        [self.http1.retire(), self.http2.retire()]
+    pub(crate) fn retire(&self) -> [Weak<dyn Retire>; 3] {
+        let [own, limited] = self.http2.retire();
+        [self.http1.retire(), own, limited]
     }
 
     /// Asks a target, and answers how long that took.
@@ -133,7 +134,12 @@ fn origin(check: &Check, way: &Way, address: &Address) -> Origin {
     Origin {
         address: SocketAddr::new(address.socket.ip(), port),
         name: tls.is_some().then(|| Arc::clone(name)),
+        // A check is the gateway's own.
+        client: None,
         // Without limits: checks are few, and must get through where requests do not.
-        link: Arc::new(Link::new(tls, protocol)),
+        link: Arc::new(Link {
+            proxy_protocol: way.proxy_protocol,
+            ..Link::new(tls, protocol)
+        }),
     }
 }

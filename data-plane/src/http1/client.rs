@@ -2,35 +2,31 @@
 
 mod body;
 mod connection;
+mod exchange;
 mod head;
 mod shelf;
 mod upload;
 
 use std::{
-    future::poll_fn,
     sync::{Arc, Weak},
-    task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
-use http_body::{Body as _, Frame};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Frame;
 use tokio::time::Instant;
 
-use super::{
-    decoder::{Decoded, Decoder},
-    encode::{self, Framing},
-    fields::has_word,
-};
+use super::decoder::{Decoded, Decoder};
 use crate::{
     body::{Body, BodyError},
-    connect::{self, Origin, Retire, SendError, refused_by_target},
+    connect::{self, Origin, Retire, SendError},
     exchange::{Interim, Tunnel},
     guard::gate::Placed,
 };
 use body::ResponseBody;
 use connection::Upstream;
+use exchange::{Wait, begin, exchange};
 use head::Head;
 use shelf::Shelf;
 use upload::Upload;
@@ -223,98 +219,4 @@ fn arrived(decoder: &mut Decoder, upstream: &mut Upstream) -> Arrived {
         Ok(Decoded::More) => Arrived::Part(None),
         Err(what) => Arrived::Part(Some(Err(BodyError::Malformed(what)))),
     }
-}
-
-/// Writes the head into the connection's buffer.
-fn begin(upstream: &mut Upstream, outgoing: &mut Outgoing) -> Upload {
-    let body = std::mem::take(outgoing.request.body_mut());
-    let request = &outgoing.request;
-    let framing = match body.size_hint().exact() {
-        Some(0) if body.is_end_stream() => match *request.method() {
-            // RFC 9110, 8.6: say so where a body would be expected.
-            Method::POST | Method::PUT | Method::PATCH => Framing::Length(0),
-            _ => Framing::None,
-        },
-        Some(length) => Framing::Length(length),
-        None => Framing::Chunked,
-    };
-    let waits = !matches!(framing, Framing::None | Framing::Length(0))
-        && has_word(request.headers(), &header::EXPECT, "100-continue");
-    let line = (request.method(), request.uri());
-    let front = upstream.outbox.front();
-    front.clear();
-    encode::request(
-        front,
-        line,
-        request.headers(),
-        framing,
-        outgoing.upgrade.as_deref(),
-    );
-    Upload::new(body, framing, waits)
-}
-
-/// How a response head is waited for.
-struct Wait<'a> {
-    bodiless: bool,
-    interim: &'a Interim,
-    idle_timeout: Option<Duration>,
-    began: Instant,
-}
-
-/// Sends and reads until there is a response head. Interim responses are passed on.
-async fn exchange(
-    upstream: &mut Upstream,
-    upload: &mut Upload,
-    wait: &Wait<'_>,
-) -> Result<Head, SendError> {
-    upstream.deadline.stop();
-    if let Some(patience) = wait.idle_timeout {
-        upstream.deadline.start_at(wait.began, patience);
-    }
-    poll_fn(|context| {
-        let mut progress = false;
-        match upload.poll(upstream, context) {
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Ready(Ok(moved)) => progress |= moved,
-            Poll::Pending => {}
-        }
-        loop {
-            match head::parse(upstream, wait.bodiless)? {
-                Some(head) if head.is_interim() => {
-                    upload.go_on();
-                    wait.interim
-                        .send(head.response.status(), head.interim_fields());
-                    if let Poll::Ready(Err(error)) = upload.poll(upstream, context) {
-                        return Poll::Ready(Err(error));
-                    }
-                    continue;
-                }
-                Some(head) => return Poll::Ready(Ok(head)),
-                None => {}
-            }
-            match upstream.poll_fill(context) {
-                Poll::Ready(Err(error)) if refused_by_target(&error) => {
-                    return Poll::Ready(Err(SendError::Connect(error)));
-                }
-                Poll::Ready(Ok(0) | Err(_)) => {
-                    return Poll::Ready(Err(SendError::Closed { reused: false }));
-                }
-                Poll::Ready(Ok(_)) => progress = true,
-                Poll::Pending => break,
-            }
-        }
-        if progress {
-            upstream.deadline.stop();
-        }
-        match wait.idle_timeout {
-            Some(patience) if upstream.deadline.poll(patience, context).is_ready() => {
-                Poll::Ready(Err(match upload.waits_for_client(upstream) {
-                    true => SendError::RequestBody(BodyError::Timeout),
-                    false => SendError::IdleTimeout,
-                }))
-            }
-            _ => Poll::Pending,
-        }
-    })
-    .await
 }

@@ -5,11 +5,14 @@ mod connection;
 mod failure;
 mod head;
 mod lane;
+mod limited;
+mod seat;
 mod upload;
 
 use std::{
     collections::HashMap,
     future::poll_fn,
+    net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll},
@@ -25,6 +28,7 @@ use crate::{
     body::{Body, BodyError},
     connect::{Identities, Origin, Retire, SendError},
     exchange::Interim,
+    guard::gate::{Evict, Gate},
     http1::{
         client::{Outgoing, Received},
         deadline::Deadline,
@@ -36,10 +40,11 @@ use connection::Place;
 use lane::Lane;
 use upload::Upload;
 
-/// Connections of one worker, by origin.
+/// Connections of one worker, by origin; and those of upstreams that limit them, which all workers share.
 #[derive(Debug, Default)]
 pub struct Pool {
-    lanes: Arc<Lanes>,
+    own: Arc<Lanes>,
+    limited: Arc<Lanes>,
 }
 
 type Lanes = Mutex<HashMap<Origin, Arc<Lane>>>;
@@ -52,11 +57,33 @@ impl Retire for Lanes {
     }
 }
 
+impl Evict for Lanes {
+    fn evict(&self, gate: &Gate, address: Option<SocketAddr>) -> bool {
+        let lanes = self.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_meant = |origin: &Origin| {
+            origin.link.gate.as_ref() == Some(gate) && address.is_none_or(|it| origin.address == it)
+        };
+        let meant = lanes.iter().filter(|(origin, _)| is_meant(origin));
+        let meant: Vec<Arc<Lane>> = meant.map(|(_, lane)| Arc::clone(lane)).collect();
+        drop(lanes);
+        meant.iter().any(|lane| lane.evict())
+    }
+}
+
 impl Pool {
+    /// That of another worker.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            own: Arc::default(),
+            limited: Arc::clone(&self.limited),
+        }
+    }
+
     /// Itself, to be told whose connections to keep.
-    pub(crate) fn retire(&self) -> Weak<dyn Retire> {
-        let lanes: Weak<Lanes> = Arc::downgrade(&self.lanes);
-        lanes
+    pub(crate) fn retire(&self) -> [Weak<dyn Retire>; 2] {
+        let own: Weak<Lanes> = Arc::downgrade(&self.own);
+        let limited: Weak<Lanes> = Arc::downgrade(&self.limited);
+        [own, limited]
     }
 
     /// Sends a request and returns at the response head. The body goes on being sent while the
@@ -100,12 +127,19 @@ impl Pool {
     }
 
     fn lane(&self, origin: &Origin) -> Arc<Lane> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = match &origin.link.gate {
+            None => &self.own,
+            Some(_) => &self.limited,
+        };
+        let mut lanes = all.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.get(origin) {
             return Arc::clone(lane);
         }
         // Targets come and go: what is not used any more is looked for when there is something new.
-        lanes.retain(|_, lane| !lane.is_unused());
+        lanes.retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.is_unused());
+        if let Some(gate) = &origin.link.gate {
+            gate.register(all);
+        }
         let lane = Arc::new(Lane::default());
         lanes.insert(origin.clone(), Arc::clone(&lane));
         lane

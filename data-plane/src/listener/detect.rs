@@ -49,7 +49,8 @@ pub(super) async fn detect(
     Some((protocol, read))
 }
 
-async fn late(drain: &CancellationToken) {
+/// Draining has begun, and whoever was about to say something has had the time.
+pub(super) async fn late(drain: &CancellationToken) {
     drain.cancelled().await;
     tokio::time::sleep(DRAIN_GRACE).await;
 }

@@ -6,9 +6,9 @@ use gatewright_engine::{
     Action, Code, Matched, Rejection, RequestContext, Route, Service, guard::FallbackAction,
     mirror::Mirror, path::Parameter,
 };
-use http::{HeaderValue, Response, header};
+use http::{Response, header};
 
-use super::{Outcome, Proxy, again::Again, read::Rest};
+use super::{Outcome, Proxy, again::Again, read::Rest, redirect};
 use crate::{
     body::Body,
     exchange::{Incoming, Protocol},
@@ -40,7 +40,7 @@ impl Matching {
 /// The rest of an exchange.
 pub(super) struct Exchange<'a> {
     pub(super) published: &'a Published,
-    pub(super) rest: Rest,
+    pub(super) rest: Rest<'a>,
     pub(super) matched: Matching,
 }
 
@@ -103,7 +103,7 @@ impl Proxy {
             Action::Split(_) | Action::Strangler(_) => Err(super::defect()),
             Action::Redirect(redirect) => {
                 record.reach(Stage::Respond);
-                let response = self::redirect(redirect, context, &exchange.matched)?;
+                let response = redirect::redirect(redirect, context, &exchange.matched)?;
                 Ok((Box::new(response), None))
             }
             Action::Respond(fixed) => {
@@ -145,7 +145,7 @@ impl Proxy {
             published: exchange.published,
             matched: &exchange.matched,
             target: target.as_ref(),
-            protocol: exchange.rest.protocol,
+            connection: exchange.rest.connection,
             body: exchange.rest.body(),
         };
         let started = from.start(mirrors, context, original);
@@ -163,7 +163,7 @@ impl Proxy {
     ) -> Result<Outcome, Rejection> {
         let (upgrade, rest) = allowed(&route.upgrades, exchange.rest)?;
         let fallback = fallback::of(route, service);
-        let (target, protocol) = (rest.target(), rest.protocol);
+        let (target, connection) = (rest.target(), rest.connection);
         let Incoming {
             request, interim, ..
         } = *rest.incoming;
@@ -187,7 +187,7 @@ impl Proxy {
             target,
             upgrade,
             interim,
-            protocol,
+            connection,
             body: &mut body,
         };
         let outcome = self.forwarder.forward(context, forward, record).await;
@@ -210,7 +210,7 @@ impl Proxy {
             live.metrics.stand_in();
         }
         let other = live(again.service);
-        let forward = again.forward(other, protocol, &mut body);
+        let forward = again.forward(other, connection, &mut body);
         let asked = Box::pin(self.forwarder.forward(context, forward, record)).await;
         let (mut response, tunnel) = asked?;
         fallback::note("service", service, &mut response, record);
@@ -227,7 +227,10 @@ fn find<'a>(published: &'a Published, name: &str) -> Option<&'a Arc<Service>> {
 
 /// The protocol to switch to, where the route allows it. Over HTTP/1.1 the request goes on without; an
 /// extended CONNECT cannot.
-fn allowed(upgrades: &[Box<str>], mut rest: Rest) -> Result<(Option<Box<str>>, Rest), Rejection> {
+fn allowed<'c>(
+    upgrades: &[Box<str>],
+    mut rest: Rest<'c>,
+) -> Result<(Option<Box<str>>, Rest<'c>), Rejection> {
     let asked = rest.incoming.upgrade.take();
     let Some(asked) = asked else {
         return Ok((None, rest));
@@ -235,54 +238,11 @@ fn allowed(upgrades: &[Box<str>], mut rest: Rest) -> Result<(Option<Box<str>>, R
     if upgrades.contains(&asked) {
         return Ok((Some(asked), rest));
     }
-    match rest.protocol {
+    match rest.connection.protocol {
         Protocol::Http1 => Ok((None, rest)),
         Protocol::Http2 => {
             let detail = "the route does not allow switching to this protocol";
             Err(Rejection::new(Code::Forbidden, detail))
         }
     }
-}
-
-fn redirect(
-    redirect: &gatewright_engine::Redirect,
-    context: &RequestContext,
-    matched: &Matching,
-) -> Result<Response<Body>, Rejection> {
-    let scheme = redirect.scheme.unwrap_or(context.scheme());
-    let asked = context
-        .headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let own_port = asked
-        .and_then(|host| host.rsplit_once(':'))
-        .map(|(_, port)| port);
-    let own_port = own_port.filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let mut location = format!(
-        "{scheme}://{}",
-        redirect.host.as_deref().unwrap_or(&context.host)
-    );
-    let port = match (redirect.port, redirect.scheme) {
-        (Some(port), _) => Some(port.to_string()),
-        (None, Some(_)) => None,
-        (None, None) => own_port.map(str::to_owned),
-    };
-    if let Some(port) = port {
-        location.push(':');
-        location.push_str(&port);
-    }
-    match &redirect.path {
-        Some(template) => location.push_str(&template.render(&context.path, &matched.parameters)),
-        None => location.push_str(&context.path),
-    }
-    if let Some(query) = &context.query {
-        location.push('?');
-        location.push_str(query);
-    }
-    let location = HeaderValue::from_str(&location)
-        .map_err(|_| Rejection::new(Code::BadRequest, "cannot be redirected"))?;
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = redirect.status;
-    response.headers_mut().insert(header::LOCATION, location);
-    Ok(response)
 }

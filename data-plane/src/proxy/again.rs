@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use super::act::Matching;
 use crate::{
     body::Body,
-    exchange::{Interim, Protocol},
+    exchange::{Connection, Interim},
     forward::Forward,
     published::LiveService,
 };
@@ -28,7 +28,7 @@ impl<'a> Again<'a> {
     pub(super) fn forward(
         self,
         live: Option<&'a LiveService>,
-        protocol: Protocol,
+        connection: &'a Connection,
         body: &'a mut Body,
     ) -> Forward<'a> {
         Forward {
@@ -38,7 +38,7 @@ impl<'a> Again<'a> {
             target: self.target,
             upgrade: None,
             interim: self.interim,
-            protocol,
+            connection,
             body,
         }
     }

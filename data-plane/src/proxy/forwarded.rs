@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use clap::ValueEnum;
 use gatewright_engine::Client;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use ipnet::IpNet;
 
-use super::{Proxy, Trust, seen::Seen};
+use super::{Proxy, seen::Seen};
 use crate::exchange::Connection;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -35,6 +36,15 @@ pub enum ForwardedFields {
     Forwarded,
     /// All of them.
     Both,
+}
+
+/// Whose forwarding fields are believed.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Addresses of proxies in front; empty is any, if there are hops.
+    pub proxies: Vec<IpNet>,
+    /// Number of proxies in front; 0 is as many as have such addresses.
+    pub hops: usize,
 }
 
 impl Proxy {
@@ -134,7 +144,8 @@ impl Trust {
         }
     }
 
-    fn includes(&self, address: IpAddr) -> bool {
+    /// Whether it is one of the addresses of proxies in front.
+    pub(crate) fn includes(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let mut proxies = self.proxies.iter();
         proxies.any(|network| network.contains(&address))

@@ -1,21 +1,22 @@
 //! The stage *read*: what the request says, in the one form that everything after it uses.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
-use gatewright_engine::{
-    Client, Code, Payload, Query, Rejection, RequestContext, Route, Snapshot,
-    path::{InvalidPath, normalize},
-};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
+use gatewright_engine::{Client, Code, Payload, Query, Rejection, RequestContext, Route, Snapshot};
+use http::{HeaderValue, Method, Request, header, uri::PathAndQuery};
 use smallvec::SmallVec;
 
-use super::{Proxy, forwarded::add_via, hop_by_hop::strip_request, request_id, seen::Seen};
+use super::{
+    Proxy,
+    forwarded::add_via,
+    head::{check_method, hand_on, host, path},
+    hop_by_hop::strip_request,
+    request_id,
+    seen::Seen,
+};
 use crate::{
     body::{Body, Metered},
-    exchange::{Connection, Incoming, Protocol},
+    exchange::{Connection, Incoming},
     telemetry::{Line, Record, RequestBytes},
 };
 
@@ -27,15 +28,15 @@ pub(super) struct Head<'c> {
     /// Whether the request is to be answered here, since it has passed enough proxies (RFC 9110, 7.6.2).
     pub(super) ends_here: bool,
     pub(super) client: Client,
-    connection: &'c Connection,
+    connection: &'c Arc<Connection>,
     as_written: bool,
 }
 
 /// What the request path keeps beside the plugins' view of the request.
-pub(super) struct Rest {
+pub(super) struct Rest<'c> {
     /// Without method and fields, which plugins have.
     pub(super) incoming: Box<Incoming>,
-    pub(super) protocol: Protocol,
+    pub(super) connection: &'c Arc<Connection>,
     /// Whether the client wrote the path in its normalised form.
     pub(super) as_written: bool,
 }
@@ -44,7 +45,7 @@ impl Proxy {
     /// Reads the head and leaves the body.
     pub(super) fn read<'c>(
         &self,
-        connection: &'c Connection,
+        connection: &'c Arc<Connection>,
         mut incoming: Box<Incoming>,
         request_id: &HeaderValue,
         record: &mut Record,
@@ -125,7 +126,7 @@ impl Proxy {
     }
 }
 
-impl Rest {
+impl Rest<'_> {
     /// The request's body, to be taken or replaced.
     pub(super) fn body(&mut self) -> &mut Body {
         self.incoming.request.body_mut()
@@ -152,7 +153,7 @@ impl Rest {
     }
 }
 
-impl Head<'_> {
+impl<'c> Head<'c> {
     /// What can be told of the body before it is read. What follows a CONNECT is none.
     pub(super) fn payload(&self) -> Payload<'static> {
         let request = &self.incoming.request;
@@ -191,7 +192,7 @@ impl Head<'_> {
         mut self,
         snapshot: &Arc<Snapshot>,
         route: Arc<Route>,
-    ) -> (RequestContext, Rest) {
+    ) -> (RequestContext, Rest<'c>) {
         let request = &mut self.incoming.request;
         let context = RequestContext {
             snapshot: Arc::clone(snapshot),
@@ -212,7 +213,7 @@ impl Head<'_> {
         };
         let rest = Rest {
             incoming: self.incoming,
-            protocol: self.connection.protocol,
+            connection: self.connection,
             as_written: self.as_written,
         };
         (context, rest)
@@ -226,95 +227,4 @@ pub(super) fn describe(request: &Request<Body>, connection: &Connection, line: &
     line.method = request.method().clone();
     request.uri().path().clone_into(&mut line.path);
     line.user_agent = request.headers().get(header::USER_AGENT).cloned();
-}
-
-/// TRACE would show the client what proxies in between have added; a plain CONNECT would make this an
-/// open proxy.
-fn check_method(method: &Method, switches: bool) -> Result<(), Rejection> {
-    if *method == Method::TRACE {
-        // RFC 9110, 15.5.6 asks for `Allow`; there is no list that holds for the whole gateway.
-        let allow = HeaderValue::from_static("");
-        let rejection = Rejection::new(Code::MethodNotAllowed, "TRACE is not allowed");
-        return Err(rejection.with_header(header::ALLOW, allow));
-    }
-    if *method == Method::CONNECT && !switches {
-        let detail = "CONNECT is not implemented";
-        return Err(Rejection::new(Code::NotImplemented, detail));
-    }
-    Ok(())
-}
-
-/// Counts `Max-Forwards` down. Whether the request may go on.
-fn hand_on(headers: &mut HeaderMap) -> bool {
-    let Some(left) = headers.get_mut(header::MAX_FORWARDS) else {
-        return true;
-    };
-    let count = left.to_str().ok().and_then(|text| text.parse::<u32>().ok());
-    match count {
-        Some(0) => return false,
-        Some(count) => *left = HeaderValue::from(count - 1),
-        None => {}
-    }
-    true
-}
-
-/// The path in its normalised form, and whether it was written like that. What speaks of the whole
-/// server (`*`), or names only a host (CONNECT), is the root.
-fn path(uri: &Uri) -> Result<(String, bool), Rejection> {
-    match uri.path() {
-        "*" | "" => Ok(("/".to_owned(), false)),
-        path => match normalize(path).map_err(refused)? {
-            Cow::Borrowed(path) => Ok((path.to_owned(), true)),
-            Cow::Owned(path) => Ok((path, false)),
-        },
-    }
-}
-
-/// What a host consists of (RFC 3986, 3.2.2), by byte.
-static IN_HOST: [bool; 256] = {
-    let other = b"-._[]:~%!$&'()*+,;=";
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < other.len() {
-        table[other[at] as usize] = true;
-        at += 1;
-    }
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] |= (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    table
-};
-
-/// The host in lower case, without port and trailing dot. The codec has checked that there is one; HTTP/1.0
-/// may come without.
-fn host(headers: &HeaderMap, uri: &Uri) -> Result<Box<str>, Rejection> {
-    let wrong = || Rejection::new(Code::BadRequest, "Host is not valid");
-    // It is among the first of few: to look for it costs less than to look it up.
-    let host = headers.iter().find(|(name, _)| **name == header::HOST);
-    let text = match (host.map(|(_, value)| value), uri.authority()) {
-        (Some(value), _) => value.to_str().map_err(|_| wrong())?,
-        (None, Some(authority)) => authority.as_str(),
-        (None, None) => return Ok("".into()),
-    };
-    let end = match text.rfind(':') {
-        // Not a colon within the brackets of an IPv6 address.
-        Some(colon) if !text[colon..].contains(']') => colon,
-        _ => text.len(),
-    };
-    let (name, port) = text.split_at(end);
-    if !port.is_empty() && !port[1..].bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let mut bytes = name.bytes();
-    if name.len() > 255 || !bytes.all(|byte| IN_HOST[usize::from(byte)]) {
-        return Err(wrong());
-    }
-    Ok(name.to_ascii_lowercase().into())
-}
-
-fn refused(InvalidPath(what): InvalidPath) -> Rejection {
-    Rejection::new(Code::BadRequest, what)
 }

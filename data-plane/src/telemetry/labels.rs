@@ -41,3 +41,10 @@ pub struct MirrorLabels {
     /// `answered`, `failed` (no answer, or 5xx) or `dropped` (not sent, or given up).
     pub result: &'static str,
 }
+
+/// Why a connection from a proxy in front was closed.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ProxyHeaderLabels {
+    /// `untrusted`, `malformed`, `closed` or `timeout`.
+    pub reason: &'static str,
+}

@@ -17,7 +17,7 @@ use super::{
     balance::PublishedBalance,
     counters::{PublishedCounters, RouteMetrics},
     health::PublishedHealth,
-    labels::{FallbackLabels, MirrorLabels, RefusalLabels, RejectionLabels},
+    labels::{FallbackLabels, MirrorLabels, ProxyHeaderLabels, RefusalLabels, RejectionLabels},
     names::PublishedNames,
     stranglers::PublishedStranglers,
 };
@@ -51,6 +51,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections that were closed because there were too many.
     pub connections_refused: Counter,
+    /// Connections that were closed because of their PROXY header.
+    pub proxy_headers_refused: Family<ProxyHeaderLabels, Counter>,
     /// Connections that a defect of the gateway ended.
     pub panics: Counter,
     /// Access lines that were dropped.
@@ -93,6 +95,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            proxy_headers_refused: Family::default(),
             panics: Counter::default(),
             access_lines_dropped: Counter::default(),
             request_bytes: Counter::default(),
@@ -183,6 +186,11 @@ impl Metrics {
     }
 
     fn register_protection(&self, registry: &mut Registry) {
+        registry.register(
+            "proxy_headers_refused",
+            "Connections closed because of their PROXY header, by reason",
+            self.proxy_headers_refused.clone(),
+        );
         registry.register("fallbacks", "Answers of fallbacks", self.fallbacks.clone());
         registry.register(
             "mirrored_requests",

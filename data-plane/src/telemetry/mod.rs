@@ -28,7 +28,7 @@ pub use access_log::AccessLog;
 pub use counters::{RouteMetrics, ServiceMetrics};
 pub(crate) use export::export;
 pub(crate) use health::HealthMetrics;
-pub use labels::{FallbackLabels, MirrorLabels};
+pub use labels::{FallbackLabels, MirrorLabels, ProxyHeaderLabels};
 pub(crate) use line::Line;
 pub use metrics::Metrics;
 pub use record::Record;

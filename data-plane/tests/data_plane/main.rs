@@ -4,6 +4,7 @@
 
 mod balance;
 mod clients;
+mod connection_limits;
 mod draining;
 mod ejections;
 mod failing_targets;
@@ -22,6 +23,7 @@ mod mirrors;
 mod names;
 mod observed;
 mod payloads;
+mod proxy_protocol;
 mod refusals;
 mod requests;
 mod retries;
@@ -31,6 +33,7 @@ mod scene;
 mod spans;
 mod splits;
 mod stranglers;
+mod stranglers_http2;
 mod streams;
 mod targets;
 mod timeouts;

@@ -56,7 +56,7 @@ async fn the_certificate_is_picked_by_name_and_alpn_picks_the_version() {
     }
 }
 
-type Connected = std::io::Result<tokio_rustls::client::TlsStream<TcpStream>>;
+pub(crate) type Connected = std::io::Result<tokio_rustls::client::TlsStream<TcpStream>>;
 
 async fn handshake(
     address: SocketAddr,
@@ -72,6 +72,17 @@ async fn handshake_with(
     name: &str,
     alpn: &[u8],
 ) -> Connected {
+    let socket = TcpStream::connect(address).await.unwrap();
+    handshake_over(socket, trusted, name, alpn).await
+}
+
+/// Likewise, on a connection on which something else has been sent before.
+pub(crate) async fn handshake_over(
+    socket: TcpStream,
+    trusted: &[CertificateDer<'static>],
+    name: &str,
+    alpn: &[u8],
+) -> Connected {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(trusted.iter().cloned());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -81,14 +92,13 @@ async fn handshake_with(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let socket = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connected = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket);
     timeout(PATIENCE, connected).await.unwrap()
 }
 
 /// A certificate for these hosts, as a resource and as DER.
-fn certificate(name: &str, hosts: &[&str]) -> (Value, CertificateDer<'static>) {
+pub(crate) fn certificate(name: &str, hosts: &[&str]) -> (Value, CertificateDer<'static>) {
     let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
     let made = rcgen::generate_simple_self_signed(hosts).unwrap();
     let resource = json!({

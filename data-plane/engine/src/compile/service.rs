@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use gatewright_proto::{
     Key, Kind, Resource,
-    v1::{self, Protocol},
+    v1::{self, Protocol, ProxyProtocol},
 };
 use http::Uri;
 
@@ -86,6 +86,7 @@ impl Compiler<'_> {
         let secure = url.as_ref().map_or(service.tls.is_some(), |url| url.secure);
         let tls = self.upstream_tls(service.tls.as_ref(), secure, &mut mistakes);
         let per_target = connections_per_target(service, &mut mistakes);
+        let proxy_protocol = proxy_protocol(service, &mut mistakes);
         guard::check(service, &mut mistakes);
         let fallback = service.fallback.as_ref();
         let fallback = fallback.and_then(|it| fallback::fallback(it, &key.name, &mut mistakes));
@@ -114,6 +115,7 @@ impl Compiler<'_> {
             protocol: protocol.unwrap_or_default(),
             tls: tls?,
             connections_per_target: per_target,
+            proxy_protocol,
             connect_timeout_ms: connect.unwrap_or(CONNECT_TIMEOUT_MS),
             request_timeout_ms: service.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS),
             idle_timeout_ms: service.idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS),
@@ -125,6 +127,20 @@ impl Compiler<'_> {
             deadline,
         })
     }
+}
+
+/// How targets are told of the client.
+fn proxy_protocol(service: &v1::Service, mistakes: &mut Vec<Mistake>) -> ProxyProtocol {
+    let Ok(version) = ProxyProtocol::try_from(service.proxy_protocol) else {
+        let reason = format!("`{}` is not a version known here", service.proxy_protocol);
+        mistakes.push(Mistake::value("proxy_protocol", reason));
+        return ProxyProtocol::Off;
+    };
+    if version != ProxyProtocol::Off && service.protocol == i32::from(Protocol::Http2) {
+        let reason = "is for `protocol: http1`; over HTTP/2 a connection is for many clients";
+        mistakes.push(Mistake::value("proxy_protocol", reason));
+    }
+    version
 }
 
 /// How many HTTP/2 connections requests are spread over.

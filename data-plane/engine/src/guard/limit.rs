@@ -10,7 +10,7 @@ use super::Kept;
 /// The bounds; none where there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitSettings {
-    /// HTTP/1.1 connections.
+    /// Connections.
     pub max_connections: Option<u32>,
     /// Requests that wait for one.
     pub max_pending: Option<u32>,
@@ -18,14 +18,14 @@ pub struct LimitSettings {
     pub max_requests: Option<u32>,
     /// Retries in flight.
     pub max_retries: Option<u32>,
-    /// HTTP/1.1 connections to each address.
+    /// Connections to each address.
     pub max_connections_per_target: Option<u32>,
 }
 
 /// What is at work. It outlives changes of the bounds.
 #[derive(Debug, Default)]
 pub struct AtWork {
-    /// HTTP/1.1 connections, idle ones included.
+    /// Connections, idle ones included.
     pub connections: Places,
     /// Requests that wait for one.
     pub pending: Places,

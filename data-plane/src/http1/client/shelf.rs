@@ -18,6 +18,8 @@ use crate::{
 
 /// Idle connections kept for one origin.
 const MAX_IDLE: usize = 1024;
+/// Origins beyond which connections that belong to one client are not kept.
+const MAX_ORIGINS: usize = 1024;
 /// How long one may be idle. Most servers close after a minute or more.
 const MAX_AGE: Duration = Duration::from_secs(55);
 
@@ -59,11 +61,14 @@ impl Shelf {
         let mut lists = self.lists();
         lists.sweep(now);
         let gate = origin.link.gate.clone();
-        if lists.current.as_ref().is_some_and(|it| !it.keep(origin)) {
+        let retired = lists.current.as_ref().is_some_and(|it| !it.keep(origin));
+        // Of one client each, and there may be many.
+        let crowded = origin.client.is_some() && lists.idle.len() >= MAX_ORIGINS;
+        if retired || crowded {
             drop(lists);
             drop(upstream);
             if let Some(gate) = gate {
-                gate.freed();
+                gate.freed(origin.address);
             }
             return;
         }
@@ -76,7 +81,7 @@ impl Shelf {
         }
         drop(lists);
         if let Some(gate) = gate {
-            gate.freed();
+            gate.freed(origin.address);
         }
     }
 

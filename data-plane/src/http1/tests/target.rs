@@ -54,6 +54,7 @@ impl Target {
             origin: Origin {
                 address,
                 name: None,
+                client: None,
                 link: Arc::new(Link::new(None, v1::Protocol::Http1)),
             },
             accepted,

@@ -1,10 +1,11 @@
 //! One connection to a target, shared by requests.
 
+mod drive;
+
 use std::{
     fmt, io,
-    pin::pin,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -12,19 +13,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{
-    Ping, PingPong,
-    client::{Builder, ResponseFuture, SendRequest},
-};
+use h2::client::{Builder, ResponseFuture, SendRequest};
 use http::Request;
 use tokio::{
-    select,
     sync::{Notify, SetOnce},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
-use super::{super::patient::Patient, Sender, lane::Lane};
-use crate::connect::{self, Io, Origin, SendError};
+use super::{super::patient::Patient, Sender, lane::Lane, seat::Seat};
+use crate::connect::{self, Origin, SendError};
+use drive::drive;
 
 /// What a target may send ahead on one stream, and on all of a connection: so much more that clients who
 /// read slowly do not stop the others.
@@ -36,18 +34,8 @@ const MAX_SEND_BUFFER_BYTES: usize = 128 * 1024;
 const MAX_HEAD_BYTES: u32 = 256 * 1024;
 /// Most streams on a connection, whatever the target would take.
 const MAX_STREAMS: usize = 1000;
-/// How often a connection is looked after.
-const ROUND: Duration = Duration::from_secs(15);
-/// Rounds without a request after which a connection is closed: 90 seconds.
-const MAX_IDLE_ROUNDS: u32 = 6;
-/// Rounds of silence on open streams after which the target is asked whether it lives. More often than
-/// every five minutes, servers take it for an attack (gRPC's `too_many_pings`).
-const SILENT_ROUNDS: u32 = 21;
-/// Time for the answer to a ping, and for the target to take what it is sent.
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for the target to take what it is sent.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time to say goodbye.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection that requests share.
 #[derive(Clone)]
@@ -66,6 +54,8 @@ struct State {
     heard: AtomicU64,
     /// Whether it takes no more streams.
     gone: AtomicBool,
+    /// Its place among those that there may be, where they are limited.
+    seat: OnceLock<Seat>,
     /// Somebody must know the target's settings.
     asked: Notify,
     /// The target's settings have come, or never will.
@@ -86,7 +76,12 @@ impl Shared {
             SendError::ConnectTimeout(_) => SendError::ConnectTimeout(patience),
             other => other,
         })?;
-        let greeting = builder().handshake(Patient::new(io, WRITE_TIMEOUT));
+        let mut builder = builder();
+        if origin.link.gate.is_some() {
+            // Until the target has said how many it takes.
+            builder.initial_max_send_streams(1);
+        }
+        let greeting = builder.handshake(Patient::new(io, WRITE_TIMEOUT));
         let Ok(greeted) = timeout_at(deadline, greeting).await else {
             return Err(SendError::ConnectTimeout(patience));
         };
@@ -95,6 +90,27 @@ impl Shared {
         let state = Arc::new(State::default());
         tokio::spawn(drive(frames, Arc::clone(&state), lane));
         Ok(Self { sender, state })
+    }
+
+    /// Asks how many streams it takes. Who waits for it is called when that is known: it must not be given more, which would
+    /// wait in it unseen.
+    pub(super) fn ask(&self) {
+        self.state.asked.notify_one();
+    }
+
+    /// Gives it its place among those that there may be.
+    pub(super) fn sit(&self, seat: Seat) {
+        let seat = self.state.seat.get_or_init(|| seat);
+        if self.state.gone.load(Ordering::Acquire) {
+            seat.release();
+        }
+    }
+
+    /// Gives that place back, since it is to be closed.
+    pub(super) fn stand(&self) {
+        if let Some(seat) = self.state.seat.get() {
+            seat.release();
+        }
     }
 
     /// Takes a place on it.
@@ -183,7 +199,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.state.streams.fetch_sub(1, Ordering::Relaxed);
+        let before = self.state.streams.fetch_sub(1, Ordering::Relaxed);
+        if let Some(seat) = self.state.seat.get() {
+            seat.left(before == 1);
+        }
     }
 }
 
@@ -196,86 +215,4 @@ fn builder() -> Builder {
         .max_header_list_size(MAX_HEAD_BYTES)
         .max_send_buffer_size(MAX_SEND_BUFFER_BYTES);
     builder
-}
-
-/// Runs a connection, until it ends or nobody needs it any more.
-async fn drive(
-    mut frames: h2::client::Connection<Patient<Io>, Bytes>,
-    state: Arc<State>,
-    lane: Weak<Lane>,
-) {
-    let pings = frames.ping_pong();
-    let mut frames = pin!(frames);
-    let watched = async {
-        match pings {
-            Some(pings) => state.watch(pings).await,
-            None => std::future::pending().await,
-        }
-    };
-    let over = select! {
-        ended = &mut frames => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection to a target ended");
-            }
-            true
-        }
-        over = watched => over == Over::Dead,
-    };
-    state.gone.store(true, Ordering::Relaxed);
-    let _ = state.settled.set(());
-    if let Some(lane) = lane.upgrade() {
-        lane.forget_gone();
-    }
-    if !over {
-        // With nobody left to use it, the connection tells the target and ends.
-        let _ = timeout(CLOSE_TIMEOUT, frames).await;
-    }
-}
-
-/// Why a connection is given up.
-#[derive(PartialEq, Eq)]
-enum Over {
-    Idle,
-    Dead,
-}
-
-impl State {
-    /// Looks after a connection. Returns when it is to be closed.
-    async fn watch(&self, mut pings: PingPong) -> Over {
-        let (mut begun, mut heard) = (0, 0);
-        let (mut idle, mut silent) = (0, 0);
-        loop {
-            let asked = select! {
-                () = self.asked.notified() => true,
-                () = sleep(ROUND) => false,
-            };
-            if !asked {
-                let now = (
-                    self.begun.load(Ordering::Relaxed),
-                    self.heard.load(Ordering::Relaxed),
-                );
-                let in_use = self.streams.load(Ordering::Relaxed) > 0;
-                idle = if in_use || now.0 != begun {
-                    0
-                } else {
-                    idle + 1
-                };
-                silent = if in_use && now == (begun, heard) {
-                    silent + 1
-                } else {
-                    0
-                };
-                (begun, heard) = now;
-                if idle >= MAX_IDLE_ROUNDS {
-                    return Over::Idle;
-                }
-            }
-            if asked || (silent > 0 && silent % SILENT_ROUNDS == 0) {
-                match timeout(PING_TIMEOUT, pings.ping(Ping::opaque())).await {
-                    Ok(Ok(_)) => _ = self.settled.set(()),
-                    Ok(Err(_)) | Err(_) => return Over::Dead,
-                }
-            }
-        }
-    }
 }

@@ -18,7 +18,7 @@ const MAX_CONNECTIONS: usize = 4;
 pub(super) struct Lane {
     connections: Mutex<Vec<Shared>>,
     /// Held while one is opened: requests that come together share it.
-    opening: tokio::sync::Mutex<()>,
+    pub(super) opening: tokio::sync::Mutex<()>,
 }
 
 impl Lane {
@@ -27,6 +27,18 @@ impl Lane {
     /// # Errors
     /// None can be opened, or not in this time.
     pub(super) async fn place(
+        self: &Arc<Self>,
+        origin: &Origin,
+        patience: Duration,
+    ) -> Result<Place, SendError> {
+        match &origin.link.gate {
+            None => self.unlimited(origin, patience).await,
+            // Boxed, so that the future of most requests makes no room for it.
+            Some(gate) => Box::pin(self.limited(gate, origin, patience)).await,
+        }
+    }
+
+    async fn unlimited(
         self: &Arc<Self>,
         origin: &Origin,
         patience: Duration,
@@ -74,7 +86,7 @@ impl Lane {
 
     /// Where one connection is wanted, the first with room: the others may come to rest. Where more are, the least
     /// used with room; none where all are in use and there are too few.
-    fn room(&self, wanted: usize) -> Option<Place> {
+    pub(super) fn room(&self, wanted: usize) -> Option<Place> {
         let all = self.all();
         let mut roomy = all.iter().filter(|connection| connection.has_room());
         if wanted <= 1 {
@@ -97,7 +109,7 @@ impl Lane {
     }
 
     /// All that are not gone.
-    fn all(&self) -> MutexGuard<'_, Vec<Shared>> {
+    pub(super) fn all(&self) -> MutexGuard<'_, Vec<Shared>> {
         let connections = self.connections.lock();
         let mut connections = connections.unwrap_or_else(PoisonError::into_inner);
         connections.retain_mut(|connection| !connection.is_gone());

@@ -63,6 +63,7 @@ async fn a_connection_that_says_goodbye_ends_its_streams_and_gets_no_more() {
     let origin = Origin {
         address: listener.local_addr().unwrap(),
         name: None,
+        client: None,
         link: Arc::new(Link::new(None, Protocol::Http2)),
     };
     let (end, ended) = oneshot::channel::<()>();

@@ -73,6 +73,7 @@ impl Target {
         Origin {
             address: self.address,
             name: None,
+            client: None,
             link: Arc::new(Link::new(None, Protocol::Http2)),
         }
     }
