@@ -15,6 +15,7 @@ mod forward;
 mod grpc;
 mod guard;
 mod health;
+mod heavy;
 pub mod http1;
 pub mod http2;
 mod listener;

@@ -12,7 +12,7 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use gatewright_engine::plugin::Registry;
+use gatewright_engine::plugin::{Clients, Registry};
 
 use crate::{
     config_cache::ConfigCache,
@@ -20,6 +20,7 @@ use crate::{
         Endpoint, Follower, Identity, InvalidEndpoint, Reports, SharedHolding, StreamStatus,
     },
     forward::{Forwarder, Timers},
+    heavy::Pool,
     listener::Shared,
     overload::Overload,
     proxy::{Proxy, Trust},
@@ -53,6 +54,7 @@ pub struct Node {
     stop: CancellationToken,
     tasks: TaskTracker,
     drain_delay: Duration,
+    clients: Clients,
 }
 
 /// Why a node cannot start.
@@ -146,6 +148,7 @@ impl Node {
             stop,
             tasks,
             drain_delay: Duration::from_millis(settings.drain_delay_ms),
+            clients: start_clients()?,
         };
         node.follow(settings, registry, telemetry)?;
         Ok(node)
@@ -173,7 +176,10 @@ impl Node {
                 ],
             },
             endpoints,
-            holding: SharedHolding::new(registry),
+            holding: SharedHolding::new(Registry {
+                clients: self.clients.clone(),
+                ..registry
+            }),
             publisher: self.publisher.clone(),
             readiness: self.readiness.clone(),
             cache: ConfigCache::new(settings.state_dir.clone()),
@@ -191,6 +197,11 @@ impl Node {
     /// Publishes snapshots to it.
     pub const fn publisher(&self) -> &Publisher {
         &self.publisher
+    }
+
+    /// What it does for plugins: configurations that are published to it are compiled with it.
+    pub const fn clients(&self) -> &Clients {
+        &self.clients
     }
 
     /// Tells that a configuration is served: `/readyz` turns true.
@@ -271,6 +282,13 @@ fn start_workers(
         overload: Arc::clone(overload),
     };
     Workers::start(&plan, &shared, drain, proxy).map_err(io("cannot start the workers"))
+}
+
+fn start_clients() -> Result<Clients, StartError> {
+    let heavy = Pool::start().map_err(io("cannot start threads"))?;
+    Ok(Clients {
+        heavy: Some(Arc::new(heavy)),
+    })
 }
 
 /// With pools of its own, which are told when a revision makes connections obsolete.

@@ -6,6 +6,7 @@
 
 mod mistake;
 mod operation;
+mod password;
 mod plan;
 pub mod write_only;
 

@@ -8,7 +8,7 @@ use gatewright_engine::key_set::Remote;
 use gatewright_proto::{Key, Kind, Resource, v1};
 use serde_json::{Map, Value};
 
-use super::Mistake;
+use super::{Mistake, password};
 
 /// Longest shown beginning of a key, in bytes.
 const MAX_PREFIX_BYTES: usize = 6;
@@ -18,6 +18,10 @@ const SECRET_REFERENCE: &str = "secret:";
 
 /// Takes what was left out of a replacement from the stored resource.
 pub fn keep_stored(resource: &mut Resource, stored: Option<&Resource>) {
+    if let (Resource::Credential(new), Some(Resource::Credential(stored))) = (&mut *resource, stored)
+    {
+        password::keep(new, stored);
+    }
     match (resource, stored) {
         (Resource::Credential(new), Some(Resource::Credential(stored)))
             if new.key.is_empty() && new.digest.is_empty() =>
@@ -54,6 +58,7 @@ pub fn prepare_patch(kind: Kind, stored: &mut Value, patch: &Value) {
     let (Kind::Credential, Some(stored)) = (kind, stored.as_object_mut()) else {
         return;
     };
+    password::make_room(stored, patch);
     let brings = |field: &str| patch.get(field).is_some_and(|value| !value.is_null());
     if brings("key") {
         stored.remove("digest");
@@ -72,6 +77,8 @@ pub fn seal(resource: &mut Resource) -> Result<(), Mistake> {
     let Resource::Credential(credential) = resource else {
         return Ok(());
     };
+    password::seal(credential)
+        .map_err(|(field, reason)| Mistake::invalid(key.clone(), field, reason))?;
     if credential.key.is_empty() {
         return Ok(());
     }
@@ -118,7 +125,10 @@ pub fn redact(resource: &Resource) -> Value {
     });
     if let Some(fields) = json.as_object_mut() {
         match resource {
-            Resource::Credential(_) => _ = fields.remove("key"),
+            Resource::Credential(_) => {
+                fields.remove("key");
+                password::redact(fields);
+            }
             Resource::Secret(_) => _ = fields.remove("value"),
             Resource::KeySet(_) => _ = fields.remove("fetched"),
             Resource::Certificate(certificate) if !refers_to_secret(certificate) => {
@@ -148,6 +158,11 @@ pub fn hidden_changes(before: &Resource, after: &Resource) -> Vec<&'static str> 
                 && !(refers_to_secret(before) && refers_to_secret(after)) =>
         {
             vec!["private_key"]
+        }
+        (Resource::Credential(before), Resource::Credential(after))
+            if password::differs(before, after) =>
+        {
+            vec!["password"]
         }
         _ => Vec::new(),
     }

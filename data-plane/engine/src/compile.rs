@@ -8,6 +8,7 @@ mod balance;
 mod certificate;
 mod check;
 mod consumer;
+mod credential;
 mod dns;
 mod explain;
 mod fallback;

@@ -82,10 +82,11 @@ impl RequestContext {
             || self.claims.iter().any(|it| it.groups.iter().any(is))
     }
 
-    /// Whether the token allows this.
+    /// Whether the credential or the token allows this.
     pub fn has_scope(&self, scope: &str) -> bool {
         let is = |it: &Arc<str>| **it == *scope;
-        self.claims.iter().any(|it| it.scopes.iter().any(is))
+        self.credential.iter().any(|it| it.scopes.iter().any(is))
+            || self.claims.iter().any(|it| it.scopes.iter().any(is))
     }
 
     /// Takes in what has been proven. An anonymous consumer makes room for it.

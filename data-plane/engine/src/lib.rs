@@ -20,6 +20,7 @@ pub mod live;
 pub mod mirror;
 mod network;
 pub mod outcome;
+pub mod password;
 pub mod path;
 pub mod plugin;
 pub mod reference;
@@ -40,7 +41,6 @@ pub use rejection::{Code, Rejection, Side};
 pub use route::{Considered, Matched, Miss, NeedsBody, Payload, Query};
 pub use set::{Held, Refused, ResourceSet};
 pub use snapshot::{
-    Action, Certificate, Consumer, Consumers, Credential, Fixed, Overrides, Redirect, Route,
-    Service, Snapshot, Target, Upstream,
+    Action, Certificate, Consumer, Consumers, Credential, Fixed, Login, Overrides, Redirect, Route, Service, Snapshot, Target, Upstream,
 };
 pub use tls::{Tls, TlsSettings};

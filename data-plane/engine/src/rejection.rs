@@ -64,6 +64,9 @@ pub enum Code {
     NotImplemented,
     /// 502: the upstream closed, reset, or answered with something that is not HTTP.
     BadGateway,
+    /// 503: too many credentials that take long to verify are being verified. `Retry-After` says when to
+    /// come back.
+    AuthenticationBusy,
     /// 503: no target could be connected to.
     UpstreamUnreachable,
     /// 503: the upstream has no target, or the service is disabled.
@@ -108,6 +111,7 @@ impl Code {
             Self::Internal => (500, "internal", Side::Gateway),
             Self::NotImplemented => (501, "not_implemented", Side::Client),
             Self::BadGateway => (502, "bad_gateway", Side::Upstream),
+            Self::AuthenticationBusy => (503, "authentication_busy", Side::Gateway),
             Self::UpstreamUnreachable => (503, "upstream_unreachable", Side::Upstream),
             Self::NoTarget => (503, "no_target", Side::Upstream),
             Self::NoHealthyTarget => (503, "no_healthy_target", Side::Upstream),

@@ -4,8 +4,10 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::SystemTime,
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
 use foldhash::fast::RandomState;
 use gatewright_proto::{Version, v1};
 use http::{HeaderValue, StatusCode};
@@ -19,6 +21,7 @@ use crate::{
     health::HealthSpec,
     key_set::KeySet,
     mirror::Mirror,
+    password::PasswordHash,
     plugin::{Chain, Instance},
     retry::{DeadlineRule, Hedge, RetryPolicy},
     route::Router,
@@ -288,6 +291,29 @@ pub struct Consumers {
     pub by_name: HashMap<Arc<str>, Arc<Consumer>>,
     /// By the SHA-256 of the key.
     pub by_key: HashMap<[u8; 32], Arc<Credential>, RandomState>,
+    /// By user name.
+    pub by_username: HashMap<Box<str>, Login>,
+    /// The hashes among those, in order of the credentials' names.
+    pub passwords: Vec<Arc<PasswordHash>>,
+}
+
+/// What a user name stands for.
+#[derive(Debug)]
+pub struct Login {
+    /// What its password proves.
+    pub credential: Arc<Credential>,
+    /// The hash of it.
+    pub hash: Arc<PasswordHash>,
+}
+
+impl Consumers {
+    /// A hash to compare the password of an unknown user with, so that it takes as long as for a known
+    /// one: always the same for a name. None where there are no passwords.
+    pub fn decoy(&self, username: &str) -> Option<&Arc<PasswordHash>> {
+        let digest = digest(&SHA256, username.as_bytes());
+        let place = digest.as_ref()[..8].iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
+        self.passwords.get(place.checked_rem(self.passwords.len())?)
+    }
 }
 
 /// A compiled consumer.
@@ -327,6 +353,17 @@ pub struct Credential {
     pub name: Arc<str>,
     /// The consumer it proves.
     pub consumer: Arc<Consumer>,
+    /// What it allows.
+    pub scopes: Vec<Arc<str>>,
+    /// From when on it is not accepted.
+    pub expires_at: Option<SystemTime>,
+}
+
+impl Credential {
+    /// Whether it is accepted now, by this machine's clock.
+    pub fn is_in_force(&self) -> bool {
+        self.expires_at.is_none_or(|end| SystemTime::now() < end)
+    }
 }
 
 /// A certificate towards clients, its key checked to belong to it.

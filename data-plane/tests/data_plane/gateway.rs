@@ -51,9 +51,14 @@ impl Gateway {
         let command = NodeSettings::augment_args(Command::new("node")).args_override_self(true);
         let matches = command.get_matches_from(arguments);
         let settings = NodeSettings::from_arg_matches(&matches).unwrap();
+        let node = Node::start(&settings).await.unwrap();
+        let registry = Registry {
+            clients: node.clients().clone(),
+            ..Registry::default()
+        };
         Self {
-            node: Node::start(&settings).await.unwrap(),
-            live: Live::new(Registry::default()),
+            node,
+            live: Live::new(registry),
         }
     }
 

@@ -19,6 +19,7 @@ mod health_checks;
 mod hedges;
 mod http2;
 mod impatient_clients;
+mod identity;
 mod mirrors;
 mod names;
 mod observed;

@@ -11,7 +11,9 @@ use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Build, InvalidSetting, jwt::Jwt, key_auth::KeyAuth, settings};
+use super::{
+    Build, InvalidSetting, basic_auth::BasicAuth, jwt::Jwt, key_auth::KeyAuth, settings,
+};
 use crate::{Code, Identity, RequestContext, reference::Reference};
 
 mod attached;
@@ -170,4 +172,8 @@ impl MethodType {
 }
 
 /// Every method, as `authenticate` knows them.
-const METHODS: &[MethodType] = &[MethodType::of::<KeyAuth>(), MethodType::of::<Jwt>()];
+const METHODS: &[MethodType] = &[
+    MethodType::of::<KeyAuth>(),
+    MethodType::of::<Jwt>(),
+    MethodType::of::<BasicAuth>(),
+];

@@ -106,6 +106,9 @@ impl Method for KeyAuth {
     fn verify(&self, request: &RequestContext) -> Verdict {
         match self.sources.find(request) {
             Found::One(hash) => match request.snapshot.consumers.by_key.get(&hash) {
+                Some(credential) if !credential.is_in_force() => {
+                    Verdict::refused("the key has expired")
+                }
                 Some(credential) => {
                     Verdict::Proven(Identity::of_credential(Self::NAME, credential))
                 }

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::{Rejection, RequestContext, reference::Reference};
 
 mod chain;
+mod clients;
 mod instance;
 mod page;
 mod registry;
@@ -25,6 +26,7 @@ mod state;
 pub(crate) mod when;
 
 mod acl;
+mod basic_auth;
 mod cors;
 mod fault;
 mod headers;
@@ -38,6 +40,7 @@ mod rate_limit;
 pub(crate) mod tests;
 
 pub use chain::{Chain, Described};
+pub use clients::{Clients, Heavy, Job, Pending};
 pub use fault::Injection;
 pub use instance::{Instance, Scope};
 pub use page::plugin_page;
@@ -148,6 +151,8 @@ pub struct Build<'a> {
     pub name: &'a Arc<str>,
     /// State kept for it across configurations.
     pub states: &'a States,
+    /// What the node does for it.
+    pub clients: &'a Clients,
 }
 
 /// Builds a policy from settings in JSON.
@@ -200,6 +205,7 @@ pub const PLUGINS: &[PluginType] = &[
     identity::AUTHENTICATE,
     identity::plugin_type::<key_auth::KeyAuth>(),
     identity::plugin_type::<jwt::Jwt>(),
+    identity::plugin_type::<basic_auth::BasicAuth>(),
     PluginType::of::<acl::Acl>(),
     PluginType::of::<rate_limit::RateLimit>(),
     PluginType::of::<fault::Fault>(),

@@ -7,7 +7,7 @@ use gatewright_proto::{
     v1::{self, Mode},
 };
 
-use super::{Build, Instance, PLUGINS, PluginType, Scope, States, spelling::nearest, when::When};
+use super::{Build, Clients, Instance, PLUGINS, PluginType, Scope, States, spelling::nearest, when::When};
 use crate::{CompileError, reference::Reference};
 
 /// How far `order` reaches either way.
@@ -20,6 +20,8 @@ pub struct Registry {
     pub types: Vec<&'static PluginType>,
     /// The state.
     pub states: States,
+    /// What the node does for them.
+    pub clients: Clients,
 }
 
 impl Default for Registry {
@@ -36,6 +38,7 @@ impl Registry {
         Self {
             types: PLUGINS.iter().filter(known).collect(),
             states: States::default(),
+            clients: Clients::default(),
         }
     }
 
@@ -71,6 +74,7 @@ impl Registry {
         let build = Build {
             name: &name,
             states: &self.states,
+            clients: &self.clients,
         };
         let policy = known.and_then(|it| errors.policy(plugin, it, &build));
         let (Some(known), Some(scope), Some(policy), true) =

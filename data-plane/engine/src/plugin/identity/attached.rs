@@ -84,6 +84,9 @@ impl Authentication {
                 }
             }
         }
+        if code == Code::AuthenticationBusy {
+            rejection = rejection.with_header(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         Flow::Reject(rejection)
     }
 }

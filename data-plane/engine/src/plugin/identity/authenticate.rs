@@ -40,7 +40,7 @@ that are attached as plugins of their own, side by side, are an `all`.",
     example: "\
 any:
 - key-auth: {headers: [x-api-key]}
-- key-auth: {headers: [x-legacy-key]}
+- basic-auth: {}
 optional: true",
     order: ORDER,
     refuses: true,

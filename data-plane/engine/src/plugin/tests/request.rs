@@ -1,7 +1,7 @@
 //! Requests for tests of plugins, which read as a sentence:
 //! `Request::get("/").from("10.0.0.1").refusal(&plugin)`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
@@ -13,8 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use serde_json::Value;
 
 use crate::{
-    Action, Client, CompileError, Consumer, Consumers, Credential, Rejection, RequestContext,
-    Route, Snapshot,
+    Action, Client, CompileError, Consumer, Consumers, Credential, Identity, Login, Rejection, RequestContext,
+    Route, Snapshot, password::PasswordHash,
     plugin::{Answer, Chain, Instance, PLUGINS, Registry, admit, respond},
 };
 
@@ -179,6 +179,19 @@ impl Request {
         self
     }
 
+    /// Of a consumer whose credential was proven, and allows this.
+    pub(crate) fn with_scopes(mut self, consumer: Consumer, scopes: &[&str]) -> Self {
+        let credential = Arc::new(Credential {
+            name: "proven".into(),
+            consumer: Arc::new(consumer),
+            scopes: scopes.iter().copied().map(Arc::from).collect(),
+            expires_at: None,
+        });
+        let identity = Identity::of_credential("test", &credential);
+        self.context.identify(identity).unwrap();
+        self
+    }
+
     /// To a gateway that knows this consumer by this key.
     pub(crate) fn knowing(mut self, consumer: Consumer, key: &str) -> Self {
         let consumer = Arc::new(consumer);
@@ -186,11 +199,35 @@ impl Request {
         let credential = Credential {
             name: format!("{}-key", consumer.name).into(),
             consumer: Arc::clone(&consumer),
+            scopes: Vec::new(),
+            expires_at: None,
         };
         self.consumers.by_key.insert(hash, Arc::new(credential));
         self.consumers
             .by_name
             .insert(Arc::clone(&consumer.name), consumer);
+        self
+    }
+
+    /// To a gateway that knows this consumer by this user name, until then.
+    pub(crate) fn knowing_login(
+        mut self,
+        (consumer, expires_at): (Consumer, Option<SystemTime>),
+        username: &str,
+        hash: &Arc<PasswordHash>,
+    ) -> Self {
+        let credential = Credential {
+            name: format!("{}-login", consumer.name).into(),
+            consumer: Arc::new(consumer),
+            scopes: Vec::new(),
+            expires_at,
+        };
+        let login = Login {
+            credential: Arc::new(credential),
+            hash: Arc::clone(hash),
+        };
+        self.consumers.passwords.push(Arc::clone(hash));
+        self.consumers.by_username.insert(username.into(), login);
         self
     }
 
