@@ -80,7 +80,7 @@ fn work(tasks: &Mutex<Receiver<Task>>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{channel, sync_channel};
+    use std::sync::mpsc::sync_channel;
 
     use gatewright_engine::plugin::Heavy as _;
 
@@ -107,7 +107,7 @@ mod tests {
         drop(waiting);
         drop(open);
         assert_eq!(last.await, Some(true));
-        let (began, begins) = channel();
+        let (began, begins) = sync_channel(1);
         let told = pool.run(Box::new(move || began.send(()).is_ok())).unwrap();
         assert_eq!(told.await, Some(true));
         assert!(begins.recv().is_ok());

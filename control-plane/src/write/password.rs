@@ -89,7 +89,10 @@ mod tests {
         let mut both = credential("correct horse");
         both.password_hash = sealed.password_hash;
         assert_eq!(seal(&mut both).unwrap_err().0, "password_hash");
-        assert_eq!(seal(&mut credential(&"x".repeat(257))).unwrap_err().0, "password");
+        assert_eq!(
+            seal(&mut credential(&"x".repeat(257))).unwrap_err().0,
+            "password"
+        );
     }
 
     #[test]

@@ -18,7 +18,8 @@ const SECRET_REFERENCE: &str = "secret:";
 
 /// Takes what was left out of a replacement from the stored resource.
 pub fn keep_stored(resource: &mut Resource, stored: Option<&Resource>) {
-    if let (Resource::Credential(new), Some(Resource::Credential(stored))) = (&mut *resource, stored)
+    if let (Resource::Credential(new), Some(Resource::Credential(stored))) =
+        (&mut *resource, stored)
     {
         password::keep(new, stored);
     }

@@ -41,6 +41,7 @@ pub use rejection::{Code, Rejection, Side};
 pub use route::{Considered, Matched, Miss, NeedsBody, Payload, Query};
 pub use set::{Held, Refused, ResourceSet};
 pub use snapshot::{
-    Action, Certificate, Consumer, Consumers, Credential, Fixed, Login, Overrides, Redirect, Route, Service, Snapshot, Target, Upstream,
+    Action, Certificate, Consumer, Consumers, Credential, Fixed, Login, Overrides, Redirect, Route,
+    Service, Snapshot, Target, Upstream,
 };
 pub use tls::{Tls, TlsSettings};

@@ -6,8 +6,7 @@
 use std::fmt;
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
-    password_hash::phc,
+    Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version, password_hash::phc,
 };
 use aws_lc_rs::rand;
 
@@ -101,7 +100,6 @@ fn argon2id(text: &str) -> Result<phc::PasswordHash, String> {
     if hash.salt.is_none() || hash.hash.is_none() {
         return Err(wrong(&"it has no salt, or no hash"));
     }
-    let _ = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     if params.m_cost() > MAX_MEMORY_KIB
         || params.t_cost() > MAX_PASSES
         || params.p_cost() > MAX_LANES
@@ -117,7 +115,9 @@ fn bcrypt_hash(text: &str) -> Result<Scheme, String> {
     let parts = text.parse::<bcrypt::HashParts>();
     let parts = parts.map_err(|error| format!("is not a hash of bcrypt: {error}"))?;
     if !(4..=MAX_BCRYPT_COST).contains(&parts.get_cost()) {
-        return Err(format!("has a cost that is not within 4 to {MAX_BCRYPT_COST}"));
+        return Err(format!(
+            "has a cost that is not within 4 to {MAX_BCRYPT_COST}"
+        ));
     }
     Ok(Scheme::Bcrypt)
 }

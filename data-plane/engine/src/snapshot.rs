@@ -311,7 +311,9 @@ impl Consumers {
     /// one: always the same for a name. None where there are no passwords.
     pub fn decoy(&self, username: &str) -> Option<&Arc<PasswordHash>> {
         let digest = digest(&SHA256, username.as_bytes());
-        let place = digest.as_ref()[..8].iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
+        let place = digest.as_ref()[..8]
+            .iter()
+            .fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
         self.passwords.get(place.checked_rem(self.passwords.len())?)
     }
 }

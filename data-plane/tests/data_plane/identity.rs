@@ -50,16 +50,28 @@ async fn a_user_name_and_a_password_open_a_route_until_they_change() {
     let without = ask(&gateway, "").await;
     assert_eq!(status(&without), 401);
     let challenge = "www-authenticate: Basic realm=\"shop\", charset=\"UTF-8\"";
-    assert!(without.to_lowercase().contains(&challenge.to_lowercase()), "{without}");
+    assert!(
+        without.to_lowercase().contains(&challenge.to_lowercase()),
+        "{without}"
+    );
     for _ in 0..2 {
         let right = ask(&gateway, &basic("alice:correct horse")).await;
         assert_eq!((status(&right), body(&right)), (200, "inside"));
     }
     assert_eq!(status(&ask(&gateway, &basic("alice:wrong")).await), 401);
-    assert_eq!(status(&ask(&gateway, &basic("bob:correct horse")).await), 401);
+    assert_eq!(
+        status(&ask(&gateway, &basic("bob:correct horse")).await),
+        401
+    );
     gateway.apply(&[password("login", "alice", "battery staple")]);
-    assert_eq!(status(&ask(&gateway, &basic("alice:correct horse")).await), 401);
-    assert_eq!(status(&ask(&gateway, &basic("alice:battery staple")).await), 200);
+    assert_eq!(
+        status(&ask(&gateway, &basic("alice:correct horse")).await),
+        401
+    );
+    assert_eq!(
+        status(&ask(&gateway, &basic("alice:battery staple")).await),
+        200
+    );
 }
 
 #[tokio::test]
@@ -76,9 +88,18 @@ async fn one_of_several_methods_opens_a_route_and_all_of_them_are_challenged_for
     gateway.apply(&resources);
     let without = ask(&gateway, "").await.to_lowercase();
     assert_eq!(status(&without), 401);
-    assert!(without.contains("www-authenticate: apikey realm="), "{without}");
-    assert!(without.contains("www-authenticate: basic realm="), "{without}");
-    assert_eq!(status(&ask(&gateway, &basic("alice:correct horse")).await), 200);
+    assert!(
+        without.contains("www-authenticate: apikey realm="),
+        "{without}"
+    );
+    assert!(
+        without.contains("www-authenticate: basic realm="),
+        "{without}"
+    );
+    assert_eq!(
+        status(&ask(&gateway, &basic("alice:correct horse")).await),
+        200
+    );
     assert_eq!(status(&ask(&gateway, "X-Api-Key: wrong\r\n").await), 401);
     let both = format!("X-Api-Key: wrong\r\n{}", basic("alice:correct horse"));
     assert_eq!(status(&ask(&gateway, &both).await), 200);
@@ -95,7 +116,10 @@ async fn a_credential_ends_by_the_clock_without_a_change_of_configuration() {
     resources.push((kind, login));
     gateway.apply(&resources);
     let asked = async || status(&ask(&gateway, &basic("alice:correct horse")).await);
-    eventually("it is refused once it has expired", async || asked().await == 401).await;
+    eventually("it is refused once it has expired", async || {
+        asked().await == 401
+    })
+    .await;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     assert!(u64::try_from(now.unwrap().as_millis()).unwrap() >= end);
 }
@@ -111,7 +135,10 @@ async fn a_flood_of_wrong_passwords_delays_nobody_else() {
         json!({"name": "open", "paths": [{"exact": "/open"}], "direct_response": answer}),
     ));
     gateway.apply(&resources);
-    assert_eq!(status(&ask(&gateway, &basic("alice:correct horse")).await), 200);
+    assert_eq!(
+        status(&ask(&gateway, &basic("alice:correct horse")).await),
+        200
+    );
     let gateway = &gateway;
     let flood = futures_util::future::join_all((0..400).map(async |number| {
         let answer = ask(gateway, &basic(&format!("alice:wrong-{number}"))).await;
@@ -129,6 +156,9 @@ async fn a_flood_of_wrong_passwords_delays_nobody_else() {
     };
     let (flood, answered) = tokio::join!(flood, others);
     assert_eq!(answered, 20);
-    assert!(flood.iter().all(|status| [401, 503].contains(status)), "{flood:?}");
+    assert!(
+        flood.iter().all(|status| [401, 503].contains(status)),
+        "{flood:?}"
+    );
     assert!(flood.contains(&503), "the queue has a bound");
 }

@@ -78,7 +78,11 @@ here cannot be deleted.";
             }
         }
         for (name, list) in &lists[2..] {
-            for (place, _) in list.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
+            for (place, _) in list
+                .iter()
+                .enumerate()
+                .filter(|(_, scope)| !is_scope(scope))
+            {
                 let reason = "must be visible ASCII characters without quotes and backslashes";
                 mistakes.push(InvalidSetting::new(format!("{name}[{place}]"), reason));
             }

@@ -100,18 +100,18 @@ enum Found {
 
 impl Found {
     fn of(request: &RequestContext) -> Self {
-        let mut fields = request.headers.get_all(AUTHORIZATION).iter();
+        let fields = request.headers.get_all(AUTHORIZATION);
         let encoded = |field: &http::HeaderValue| -> Option<Vec<u8>> {
             let (scheme, rest) = field.as_bytes().split_at_checked(5)?;
             let is_basic = scheme.eq_ignore_ascii_case(b"basic")
                 && rest.first().is_none_or(|byte| *byte == b' ');
             is_basic.then(|| rest.trim_ascii().to_vec())
         };
-        let mut found = fields.clone().filter_map(encoded);
+        let mut found = fields.iter().filter_map(encoded);
         let Some(encoded) = found.next() else {
             return Self::None;
         };
-        if fields.nth(1).is_some() || encoded.len() > MAX_ENCODED_BYTES {
+        if fields.iter().nth(1).is_some() || encoded.len() > MAX_ENCODED_BYTES {
             return Self::Malformed;
         }
         let decoded = STANDARD.decode(&encoded).unwrap_or_default();
@@ -156,7 +156,8 @@ impl BasicAuth {
         let known = consumers.by_username.get(login.username.as_str());
         let credential = known.map(|it| Arc::clone(&it.credential));
         let credential = credential.filter(|it| it.is_in_force());
-        let Some(hash) = known.map_or_else(|| consumers.decoy(&login.username), |it| Some(&it.hash))
+        let Some(hash) =
+            known.map_or_else(|| consumers.decoy(&login.username), |it| Some(&it.hash))
         else {
             return verdict(None, false);
         };

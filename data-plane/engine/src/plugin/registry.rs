@@ -7,7 +7,9 @@ use gatewright_proto::{
     v1::{self, Mode},
 };
 
-use super::{Build, Clients, Instance, PLUGINS, PluginType, Scope, States, spelling::nearest, when::When};
+use super::{
+    Build, Clients, Instance, PLUGINS, PluginType, Scope, States, spelling::nearest, when::When,
+};
 use crate::{CompileError, reference::Reference};
 
 /// How far `order` reaches either way.

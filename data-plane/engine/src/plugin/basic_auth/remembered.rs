@@ -130,7 +130,10 @@ mod tests {
             assert_eq!(remembered.outcome(&other, AGE), None);
         }
         assert_eq!(remembered.outcome(&entry, Duration::ZERO), None);
-        assert_ne!(Remembered::default().entry("alice", "hash", b"password"), entry);
+        assert_ne!(
+            Remembered::default().entry("alice", "hash", b"password"),
+            entry
+        );
     }
 
     #[test]
@@ -144,6 +147,9 @@ mod tests {
         }
         assert_eq!(remembered.outcome(&right, AGE), Some(true));
         assert_eq!(remembered.outcome(&entry(0), AGE), None);
-        assert_eq!(remembered.outcome(&entry(3 * MAX_ENTRIES - 1), AGE), Some(false));
+        assert_eq!(
+            remembered.outcome(&entry(3 * MAX_ENTRIES - 1), AGE),
+            Some(false)
+        );
     }
 }

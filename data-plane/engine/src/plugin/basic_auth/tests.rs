@@ -82,7 +82,10 @@ async fn a_right_password_says_who_the_consumer_is_and_is_hidden() {
 
 #[tokio::test]
 async fn everything_else_is_refused_alike() {
-    let (auth, hash) = (auth(&counted(99), &json!({"realm": "shop"})), hash("password"));
+    let (auth, hash) = (
+        auth(&counted(99), &json!({"realm": "shop"})),
+        hash("password"),
+    );
     for value in [
         "",
         "Basic",

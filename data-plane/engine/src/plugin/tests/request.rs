@@ -13,8 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use serde_json::Value;
 
 use crate::{
-    Action, Client, CompileError, Consumer, Consumers, Credential, Identity, Login, Rejection, RequestContext,
-    Route, Snapshot, password::PasswordHash,
+    Action, Client, CompileError, Consumer, Consumers, Credential, Identity, Login, Rejection,
+    RequestContext, Route, Snapshot,
+    password::PasswordHash,
     plugin::{Answer, Chain, Instance, PLUGINS, Registry, admit, respond},
 };
 
