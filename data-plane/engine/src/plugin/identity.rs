@@ -11,9 +11,7 @@ use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{
-    Build, InvalidSetting, basic_auth::BasicAuth, jwt::Jwt, key_auth::KeyAuth, settings,
-};
+use super::{Build, InvalidSetting, basic_auth::BasicAuth, jwt::Jwt, key_auth::KeyAuth, settings};
 use crate::{Code, Identity, RequestContext, reference::Reference};
 
 mod attached;
