@@ -132,20 +132,22 @@ impl Fleet {
         let deadline = tokio::time::Instant::now() + patience;
         let (mut moved, mut heard) = (self.here().follow(), self.shared.heard.subscribe());
         let mut polled = true;
+        // As last known, for when time is up while the database is asked again.
+        let mut there = Arc::default();
         loop {
             moved.mark_unchanged();
             heard.mark_unchanged();
             let here = self.here().applied();
-            let mut lagging = behind(&here, &BTreeMap::new(), revision);
             let mut known = false;
             // While nodes of this control plane are on their way, the others can wait.
-            if lagging.is_empty() || polled {
+            if polled || behind(&here, &BTreeMap::new(), revision).is_empty() {
                 let elsewhere = timeout_at(deadline, self.elsewhere(Instant::now())).await;
                 if let Ok(Ok(elsewhere)) = elsewhere {
-                    lagging = behind(&here, &elsewhere, revision);
+                    there = elsewhere;
                     known = true;
                 }
             }
+            let lagging = behind(&here, &there, revision);
             if known && lagging.is_empty() {
                 return Ok(());
             }

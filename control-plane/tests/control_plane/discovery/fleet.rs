@@ -11,7 +11,7 @@ use crate::store::database::{Database, service};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Long enough for what happens anyway.
-const MOMENT: Duration = Duration::from_millis(100);
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// Waits until something holds.
 async fn until(mut holds: impl AsyncFnMut() -> bool) {
