@@ -130,19 +130,21 @@ async fn requests_beyond_the_streams_of_all_connections_wait_and_not_too_many_do
     let target = Target::start(1, false).await;
     let limits = json!({"max_connections": 2, "max_pending": 1});
     let gateway = to(&[target.address], limits, &[]).await;
-    let (answers, refused) = tokio::join!(
-        async { tokio::join!(gateway.get("/"), gateway.get("/"), gateway.get("/")) },
-        async {
-            eventually("two are on their way and one waits", async || {
-                target.asked() == 2 && at_work(&gateway, "pending").await == 1
-            })
-            .await;
-            let refused = gateway.get("/").await;
-            target.may_answer.send_replace(true);
-            refused
-        }
-    );
-    let statuses = [&answers.0, &answers.1, &answers.2].map(|answer| status(answer));
+    // One after the other: those that wait while a connection is opened are among those that may wait.
+    let asked = async |many: usize| {
+        eventually("it is on its way", async || target.asked() == many).await;
+        gateway.get("/").await
+    };
+    let (first, second, third, refused) = tokio::join!(asked(0), asked(1), asked(2), async {
+        eventually("two are on their way and one waits", async || {
+            target.asked() == 2 && at_work(&gateway, "pending").await == 1
+        })
+        .await;
+        let refused = gateway.get("/").await;
+        target.may_answer.send_replace(true);
+        refused
+    });
+    let statuses = [&first, &second, &third].map(|answer| status(answer));
     assert_eq!(statuses, [200; 3]);
     assert_eq!(status(&refused), 503);
     assert!(refused.contains("upstream_overloaded"), "{refused}");
