@@ -26,6 +26,7 @@ mod state;
 pub(crate) mod when;
 
 mod acl;
+mod authorize;
 mod basic_auth;
 mod cors;
 mod fault;
@@ -207,6 +208,7 @@ pub const PLUGINS: &[PluginType] = &[
     identity::plugin_type::<jwt::Jwt>(),
     identity::plugin_type::<basic_auth::BasicAuth>(),
     PluginType::of::<acl::Acl>(),
+    PluginType::of::<authorize::Authorize>(),
     PluginType::of::<rate_limit::RateLimit>(),
     PluginType::of::<fault::Fault>(),
     PluginType::of::<headers::Headers>(),

@@ -1,4 +1,4 @@
-//! Regular expressions of conditions, compiled once.
+//! Regular expressions of conditions, compiled once, and other constants of them.
 //!
 //! The interpreter compiles the pattern of `matches` each time it comes by one. So a call is rewritten
 //! here to one that takes its pattern, compiled, from a variable. Neither name can be written in an
@@ -7,14 +7,16 @@
 use std::{any::Any, sync::Arc};
 
 use cel::{
-    Env, ExecutionError,
+    Context, Env, ExecutionError,
     common::{
-        ast::{EntryExpr, Expr, IdedExpr, LiteralValue},
+        ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue},
         types::{CelBool, CelString, STRING_TYPE, Type},
         value::{CowVal, StaticVal, Val},
     },
 };
 use regex::Regex;
+
+use super::network::{self, NetworkSet};
 
 /// The function that takes a compiled pattern.
 const MATCHES: &str = "@matches";
@@ -37,42 +39,73 @@ pub(super) fn declare(env: &mut Env) {
 }
 
 /// Name of the variable of the n-th pattern.
-pub(super) fn variable(index: usize) -> String {
+fn variable(index: usize) -> String {
     format!("@pattern{index}")
 }
 
-/// Takes the patterns out of an expression.
+/// What is read once: it comes to expressions in variables.
+#[derive(Debug, Default)]
+pub(super) struct Constants {
+    patterns: Vec<Pattern>,
+    pub(super) networks: Vec<NetworkSet>,
+}
+
+impl Constants {
+    /// Sets the variables.
+    pub(super) fn add_to(&self, context: &mut Context<'_, '_>) {
+        for (index, pattern) in self.patterns.iter().enumerate() {
+            context.add_variable_as_val(variable(index), Box::new(pattern.clone()));
+        }
+        for (index, networks) in self.networks.iter().enumerate() {
+            context.add_variable_as_val(network::variable(index), Box::new(networks.clone()));
+        }
+    }
+}
+
+/// Takes the patterns and networks out of an expression.
 ///
 /// # Errors
-/// A pattern that is not a regular expression, or is not written out.
-pub(super) fn extract(
-    expression: &mut IdedExpr,
-    patterns: &mut Vec<Pattern>,
-) -> Result<(), String> {
-    if let Expr::Call(call) = &mut expression.expr
-        && call.func_name == "matches"
-    {
-        MATCHES.clone_into(&mut call.func_name);
-        if let Some(target) = call.target.take() {
-            call.args.insert(0, *target);
+/// One that is malformed, or is not written out.
+pub(super) fn extract(expression: &mut IdedExpr, constants: &mut Constants) -> Result<(), String> {
+    if let Expr::Call(call) = &mut expression.expr {
+        match call.func_name.as_str() {
+            "matches" => take(call, constants)?,
+            network::CIDR => network::take(call, constants)?,
+            _ => {}
         }
-        let [_, pattern] = &mut call.args[..] else {
-            return Err("`matches` takes one pattern".to_owned());
-        };
-        let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else {
-            return Err("the pattern of `matches` must be written out as a text".to_owned());
-        };
-        let regex = Regex::new(text.inner()).map_err(|error| error.to_string())?;
-        pattern.expr = Expr::Ident(variable(patterns.len()));
-        patterns.push(Pattern(Arc::new(regex)));
     }
     let mut result = Ok(());
     visit(&mut expression.expr, &mut |below| {
         if result.is_ok() {
-            result = extract(below, patterns);
+            result = extract(below, constants);
         }
     });
     result
+}
+
+fn take(call: &mut CallExpr, constants: &mut Constants) -> Result<(), String> {
+    MATCHES.clone_into(&mut call.func_name);
+    if let Some(target) = call.target.take() {
+        call.args.insert(0, *target);
+    }
+    let [_, pattern] = &mut call.args[..] else {
+        return Err("`matches` takes one pattern".to_owned());
+    };
+    let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else {
+        return Err("the pattern of `matches` must be written out as a text".to_owned());
+    };
+    let regex = Regex::new(text.inner()).map_err(|error| error.to_string())?;
+    pattern.expr = Expr::Ident(variable(constants.patterns.len()));
+    constants.patterns.push(Pattern(Arc::new(regex)));
+    Ok(())
+}
+
+/// How many loops are within one another.
+pub(super) fn loops(expression: &mut IdedExpr) -> usize {
+    let own = usize::from(matches!(&expression.expr, Expr::Comprehension(_)));
+    let mut below = 0;
+    visit(&mut expression.expr, &mut |it| below = below.max(loops(it)));
+    own + below
 }
 
 /// Whether a variable of this name occurs.
