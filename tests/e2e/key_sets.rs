@@ -1,102 +1,15 @@
 //! Keys that are fetched: rotated, and kept where the endpoint is down, slow, oversized or hostile.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
+use gatewright_control_plane::store::{self, StoreSettings};
+use gatewright_tests::{
+    condition::eventually, control_plane::TestControlPlane, database::Postgres,
 };
-
-use gatewright_control_plane::store::{self, Store, StoreSettings};
-use gatewright_tests::{condition::eventually, control_plane::TestControlPlane};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+
+use crate::{
+    endpoint::{Endpoint, Says, answer},
+    fetching::Plane,
 };
-
-/// Answers each path as it is told to; nothing it says goes through an HTTP library.
-#[derive(Clone)]
-struct Endpoint {
-    address: SocketAddr,
-    answers: Arc<Mutex<Vec<(String, Says)>>>,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-#[derive(Clone)]
-enum Says {
-    /// This, as it is.
-    Raw(String),
-    /// A document.
-    Json(Value),
-    /// Nothing, for as long as it is waited for.
-    Nothing,
-    /// A body without end.
-    Endless,
-}
-
-impl Endpoint {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = Self {
-            address: listener.local_addr().unwrap(),
-            answers: Arc::default(),
-            asked: Arc::default(),
-        };
-        let serving = endpoint.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serving.clone().serve(stream));
-            }
-        });
-        endpoint
-    }
-
-    fn says(&self, path: &str, says: Says) {
-        let mut answers = self.answers.lock().unwrap();
-        answers.retain(|(known, _)| known != path);
-        answers.push((path.to_owned(), says));
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-
-    async fn serve(self, mut stream: TcpStream) {
-        let (mut head, mut part) = (Vec::new(), [0; 4096]);
-        while !head.windows(4).any(|it| it == b"\r\n\r\n") {
-            match stream.read(&mut part).await {
-                Ok(read @ 1..) => head.extend_from_slice(&part[..read]),
-                _ => return,
-            }
-        }
-        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-        self.asked.lock().unwrap().push(head.clone());
-        let path = head.split(' ').nth(1).unwrap().to_owned();
-        let known = self.answers.lock().unwrap().clone();
-        let says = known.into_iter().find(|(known, _)| *known == path);
-        let text = match says.map(|(_, says)| says) {
-            Some(Says::Raw(text)) => text,
-            Some(Says::Json(document)) => answer("200 OK", &document.to_string()),
-            Some(Says::Nothing) => std::future::pending().await,
-            Some(Says::Endless) => {
-                let chunk = [b' '; 4096];
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-                while stream.write_all(&chunk).await.is_ok() {}
-                return;
-            }
-            None => answer("404 Not Found", ""),
-        };
-        let _ = stream.write_all(text.as_bytes()).await;
-    }
-}
-
-fn answer(status: &str, body: &str) -> String {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
-}
 
 /// Keys of the table of tokens.
 fn jwks(names: &[&str]) -> Value {
@@ -111,61 +24,6 @@ fn jwks(names: &[&str]) -> Value {
         (*found.unwrap()).clone()
     };
     json!({"keys": names.iter().map(key).collect::<Vec<_>>()})
-}
-
-struct Plane {
-    control_plane: TestControlPlane,
-    store: Arc<dyn Store>,
-    _dir: tempfile::TempDir,
-}
-
-impl Plane {
-    async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", dir.path().join("store.db").display());
-        let control_plane = TestControlPlane::start(&url).await;
-        let store = store::open(&url, &StoreSettings::default()).await.unwrap();
-        Self {
-            control_plane,
-            store,
-            _dir: dir,
-        }
-    }
-
-    async fn put(&self, name: &str, set: Value) {
-        let admin = &self.control_plane.admin;
-        admin.put(&format!("/v1/key_sets/{name}"), &set).await;
-    }
-
-    async fn fetched(&self, name: &str) -> Value {
-        let admin = &self.control_plane.admin;
-        admin
-            .get(&format!("/v1/key_sets/{name}/fetched"))
-            .await
-            .json()
-    }
-
-    async fn kids(&self, name: &str) -> Vec<String> {
-        let fetched = self.fetched(name).await;
-        let keys = fetched["keys"].as_array().unwrap().iter();
-        keys.map(|key| key["kid"].as_str().unwrap().to_owned())
-            .collect()
-    }
-
-    /// Has it fetched again at once.
-    async fn again(&self, name: &str) {
-        self.store.hasten_fetch(name, 0).await.unwrap();
-    }
-
-    async fn fails(&self, name: &str, reason: &str) {
-        eventually("the fetch fails", async || {
-            let fetched = self.fetched(name).await;
-            let error = fetched["error"].as_str().unwrap();
-            assert!(error.is_empty() || error.contains(reason), "{error}");
-            !error.is_empty()
-        })
-        .await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,4 +135,95 @@ async fn an_issuer_says_where_its_keys_are_and_must_be_the_one_that_was_asked() 
     .await;
     plane.fails("evil", "another issuer").await;
     plane.fails("file", "jwks_uri").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_have_not_changed_are_not_sent_again() {
+    let (plane, endpoint) = (Plane::start().await, Endpoint::start().await);
+    endpoint.says("/keys", Says::Tagged(jwks(&["rsa"]), "\"one\""));
+    let url = endpoint.url("/keys");
+    plane.put("login", json!({"url": url})).await;
+    plane.comes_to_know("login", &["rsa"]).await;
+    let before = plane.store.head().await.unwrap().revision;
+    let conditional = || {
+        let asked = endpoint.asked();
+        let conditional = asked
+            .iter()
+            .filter(|it| it.contains("if-none-match: \"one\""));
+        conditional.count()
+    };
+    eventually("it is asked whether there are others", async || {
+        plane.again("login").await;
+        conditional() >= 2
+    })
+    .await;
+    let fetched = plane.fetched("login").await;
+    assert_eq!(
+        (&fetched["failures"], &fetched["error"]),
+        (&json!(0), &json!(""))
+    );
+    assert_eq!(plane.kids("login").await, ["rsa"]);
+    assert_eq!(plane.store.head().await.unwrap().revision, before);
+    endpoint.says("/keys", Says::Tagged(jwks(&["ed"]), "\"two\""));
+    plane.comes_to_know("login", &["ed"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_control_planes_one_fetches_and_both_know_the_keys() {
+    let (database, endpoint) = (Postgres::create().await, Endpoint::start().await);
+    let url = database.url();
+    let planes = [
+        TestControlPlane::start(&url).await,
+        TestControlPlane::start(&url).await,
+    ];
+    let store = store::open(&url, &StoreSettings::default()).await.unwrap();
+    let names: Vec<String> = (0..10).map(|number| format!("set-{number}")).collect();
+    for name in &names {
+        let set = json!({"url": endpoint.url(&format!("/keys/{name}"))});
+        endpoint.says(&format!("/keys/{name}"), Says::Json(jwks(&["rsa"])));
+        planes[0]
+            .admin
+            .put(&format!("/v1/key_sets/{name}"), &set)
+            .await;
+    }
+    let asked = |name: &str| {
+        let line = format!("get /keys/{name} ");
+        let asked = endpoint.asked();
+        asked.iter().filter(|it| it.starts_with(&line)).count()
+    };
+    for (plane, name) in planes
+        .iter()
+        .flat_map(|it| names.iter().map(move |name| (it, name)))
+    {
+        eventually("both know the keys", async || {
+            let path = format!("/v1/key_sets/{name}/fetched");
+            let fetched = plane.admin.get(&path).await.json();
+            fetched["keys"][0]["kid"] == "rsa"
+        })
+        .await;
+    }
+    for name in &names {
+        assert_eq!(asked(name), 1, "{name}");
+        // Keys are there a moment before the claim ends.
+        eventually("the fetch is over", async || {
+            let row = store.shown_fetch(name).await.unwrap().unwrap();
+            row.due_at_ms > row.attempted_at_ms
+        })
+        .await;
+    }
+    // The one that is left goes on alone.
+    let [first, second] = planes;
+    first.stop().await;
+    for name in &names {
+        endpoint.says(&format!("/keys/{name}"), Says::Json(jwks(&["ed"])));
+        store.hasten_fetch(name, 0).await.unwrap();
+    }
+    for name in &names {
+        eventually("the other fetches", async || {
+            let path = format!("/v1/key_sets/{name}/fetched");
+            second.admin.get(&path).await.json()["keys"][0]["kid"] == "ed"
+        })
+        .await;
+        assert_eq!(asked(name), 2, "{name}");
+    }
 }

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod churn;
+mod cognito;
+mod endpoint;
+mod fetching;
 mod fleet;
 mod health;
 mod identity;
+mod jwt;
 mod jwt_cases;
 mod key_sets;
 mod mistakes;
@@ -13,4 +17,5 @@ mod older_node;
 mod outage;
 mod registrations;
 mod rollouts;
+mod signer;
 mod writers;

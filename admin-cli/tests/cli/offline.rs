@@ -3,10 +3,13 @@
 use crate::server::gatewright;
 
 #[tokio::test]
-async fn validate_accepts_the_example() {
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml");
-    let said = gatewright(&["validate", "-f", example], "").await.fine();
-    assert!(said.ends_with("resources, no mistakes\n"), "{said}");
+async fn validate_accepts_the_examples() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    for example in ["quickstart.yaml", "cognito.yaml"] {
+        let path = format!("{examples}/{example}");
+        let said = gatewright(&["validate", "-f", &path], "").await.fine();
+        assert!(said.ends_with("resources, no mistakes\n"), "{said}");
+    }
 }
 
 #[tokio::test]

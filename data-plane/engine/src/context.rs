@@ -66,6 +66,8 @@ pub struct Decision {
     pub plugin: Arc<str>,
     /// What it said.
     pub code: crate::Code,
+    /// Why, where there is more to say: snake_case, one of few. Clients are not told.
+    pub reason: Option<&'static str>,
     /// Whether it was only recorded (`mode: shadow`).
     pub shadow: bool,
 }

@@ -151,6 +151,8 @@ pub struct Rejection {
     pub detail: Cow<'static, str>,
     /// Further fields of the answer, as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// For log and metrics, where there is more to say than clients are told: snake_case, one of few.
+    pub reason: Option<&'static str>,
 }
 
 impl Rejection {
@@ -160,6 +162,7 @@ impl Rejection {
             code,
             detail: detail.into(),
             headers: Vec::new(),
+            reason: None,
         }
     }
 

@@ -22,6 +22,17 @@ pub struct RefusalLabels {
     pub mode: &'static str,
 }
 
+/// Why a credential was refused.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ReasonLabels {
+    /// Name of the instance.
+    pub plugin: String,
+    /// Why.
+    pub reason: &'static str,
+    /// `enforce` or `shadow`.
+    pub mode: &'static str,
+}
+
 /// Whose requests were answered by a fallback, and which.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct FallbackLabels {

@@ -211,6 +211,8 @@ struct Refusal<'a> {
     plugin: &'a str,
     code: &'static str,
     mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 impl Serialize for Refusals<'_> {
@@ -219,6 +221,7 @@ impl Serialize for Refusals<'_> {
             plugin: &decision.plugin,
             code: decision.code.as_str(),
             mode: if decision.shadow { "shadow" } else { "enforce" },
+            reason: decision.reason,
         }))
     }
 }

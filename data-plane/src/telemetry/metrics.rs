@@ -17,7 +17,10 @@ use super::{
     balance::PublishedBalance,
     counters::{PublishedCounters, RouteMetrics},
     health::PublishedHealth,
-    labels::{FallbackLabels, MirrorLabels, ProxyHeaderLabels, RefusalLabels, RejectionLabels},
+    labels::{
+        FallbackLabels, MirrorLabels, ProxyHeaderLabels, ReasonLabels, RefusalLabels,
+        RejectionLabels,
+    },
     names::PublishedNames,
     stranglers::PublishedStranglers,
 };
@@ -33,6 +36,8 @@ pub struct Metrics {
     pub rejections: Family<RejectionLabels, Counter>,
     /// Refusals of plugins, also those only recorded.
     pub refusals: Family<RefusalLabels, Counter>,
+    /// Credentials that were refused, and why, where plugins say so.
+    pub reasons: Family<ReasonLabels, Counter>,
     /// Answers of fallbacks.
     pub fallbacks: Family<FallbackLabels, Counter>,
     /// Copies of requests for mirrors.
@@ -86,6 +91,7 @@ impl Metrics {
             unmatched: Arc::new(RouteMetrics::new("".into(), "".into())),
             rejections: Family::default(),
             refusals: Family::default(),
+            reasons: Family::default(),
             fallbacks: Family::default(),
             mirrored: Family::default(),
             mirrors_in_flight: Gauge::default(),
@@ -190,6 +196,11 @@ impl Metrics {
             "proxy_headers_refused",
             "Connections closed because of their PROXY header, by reason",
             self.proxy_headers_refused.clone(),
+        );
+        registry.register(
+            "authentication_refusals",
+            "Credentials that were refused, by reason",
+            self.reasons.clone(),
         );
         registry.register("fallbacks", "Answers of fallbacks", self.fallbacks.clone());
         registry.register(

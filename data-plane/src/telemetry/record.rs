@@ -15,7 +15,7 @@ use http::HeaderValue;
 use super::{
     Line, Metrics, RouteMetrics, ServiceMetrics, Stage, Telemetry,
     attempts::Sent,
-    labels::{RefusalLabels, RejectionLabels},
+    labels::{ReasonLabels, RefusalLabels, RejectionLabels},
     line::End,
     tracer::{Finished, Trace, TraceIds},
 };
@@ -301,13 +301,24 @@ impl Facts {
     }
 
     fn count(&self, decisions: &[Decision]) {
+        let metrics = &self.telemetry.metrics;
         for decision in decisions {
+            let mode = if decision.shadow { "shadow" } else { "enforce" };
             let labels = RefusalLabels {
                 plugin: decision.plugin.to_string(),
                 code: decision.code.as_str(),
-                mode: if decision.shadow { "shadow" } else { "enforce" },
+                mode,
             };
-            self.telemetry.metrics.refusals.get_or_create(&labels).inc();
+            metrics.refusals.get_or_create(&labels).inc();
+            if let Some(reason) = decision.reason {
+                let plugin = labels.plugin;
+                let labels = ReasonLabels {
+                    plugin,
+                    reason,
+                    mode,
+                };
+                metrics.reasons.get_or_create(&labels).inc();
+            }
         }
     }
 }

@@ -96,6 +96,8 @@ pub(crate) struct Refusal {
     pub(crate) code: Code,
     /// For the client: what is wrong, never a cause inside the gateway.
     pub(crate) detail: Cow<'static, str>,
+    /// For log and metrics: snake_case, one of few.
+    pub(crate) reason: Option<&'static str>,
     /// The method whose credential it was, where there are several.
     by: Option<&'static str>,
 }
@@ -106,8 +108,15 @@ impl Refusal {
         Self {
             code,
             detail: detail.into(),
+            reason: None,
             by: None,
         }
+    }
+
+    /// With a reason for log and metrics.
+    pub(crate) const fn noted_as(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
     }
 }
 

@@ -55,6 +55,12 @@ token that is not accepted, and two different tokens in one request. With 403, c
 `error=\"insufficient_scope\"`: a good token without a scope that is asked for. With 503, code
 `keys_unavailable`: the key set is disabled, was refused by this node, or its keys have not been fetched yet.
 
+Why a token was refused is in the access line (`reason` in `refusals`) and in
+`gatewright_authentication_refusals_total`: `too_large`, `malformed`, `header`, `type`, `algorithm`, `unknown_key`,
+`signature`, `claim_type`, `expired`, `no_expiry`, `not_yet_valid`, `issued_in_future`, `lifetime`, `issuer`,
+`audience`, `subject`, `claim`, `scope`, `several_tokens`, `unknown_consumer` or `no_keys`. Of several providers it is
+that of the one that came closest to accepting it.
+
 Tokens that were accepted are remembered by their SHA-256 until they expire or the keys change.";
     const EXAMPLE: &'static str = "\
 providers:
@@ -90,7 +96,9 @@ impl Method for Jwt {
         let token = match self.sources.find(request) {
             Sent::Nothing => return Verdict::Absent,
             Sent::One(token) => token,
-            Sent::Several => return Verdict::refused("the request has several tokens"),
+            Sent::Several => {
+                return refused("the request has several tokens", "several_tokens");
+            }
         };
         let digest = TokenDigest::of(token.as_bytes());
         let now = now();
@@ -101,19 +109,18 @@ impl Method for Jwt {
                 Err(refusal) => why = Some(worse(why, refusal)),
             }
         }
-        Verdict::Refused(match why {
-            Some(provider::Refused::NoKeys) => Refusal::because(
+        // There is at least one provider.
+        let why = why.unwrap_or(provider::Refused::NoKeys);
+        let (code, detail) = match why {
+            provider::Refused::NoKeys => (
                 Code::KeysUnavailable,
                 "the keys that tokens are checked with are not there",
             ),
-            Some(provider::Refused::Token(Why::Scope)) => {
-                Refusal::because(Code::Forbidden, "the token lacks a scope")
-            }
-            Some(provider::Refused::Token(Why::Expired)) => {
-                Refusal::because(Code::Unauthorized, EXPIRED)
-            }
-            _ => Refusal::because(Code::Unauthorized, "the token is not accepted"),
-        })
+            provider::Refused::Token(Why::Scope) => (Code::Forbidden, "the token lacks a scope"),
+            provider::Refused::Token(Why::Expired) => (Code::Unauthorized, EXPIRED),
+            provider::Refused::Token(_) => (Code::Unauthorized, "the token is not accepted"),
+        };
+        Verdict::Refused(Refusal::because(code, detail).noted_as(why.as_str()))
     }
 
     fn hide(&self, request: &mut RequestContext) {
@@ -150,7 +157,10 @@ fn proven(request: &RequestContext, found: &Found) -> Verdict {
         None => None,
         Some(name) => match request.snapshot.consumers.by_name.get(&**name) {
             Some(consumer) => Some(Arc::clone(consumer)),
-            None => return Verdict::refused("the token is of no consumer that is known"),
+            None => {
+                let detail = "the token is of no consumer that is known";
+                return refused(detail, "unknown_consumer");
+            }
         },
     };
     Verdict::Proven(Identity {
@@ -159,6 +169,10 @@ fn proven(request: &RequestContext, found: &Found) -> Verdict {
         methods: std::iter::once(Jwt::NAME).collect(),
         ..Identity::default()
     })
+}
+
+fn refused(detail: &'static str, reason: &'static str) -> Verdict {
+    Verdict::Refused(Refusal::because(Code::Unauthorized, detail).noted_as(reason))
 }
 
 /// Which of two refusals is told: that of the provider that came closest to accepting the token.

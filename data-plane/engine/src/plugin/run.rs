@@ -127,12 +127,13 @@ impl Ran {
                 Verdict::Respond(response) => return Some(Answer::Respond(response)),
                 Verdict::Inject(fault) => {
                     if request.fault.is_none() {
-                        record(request, instance, Code::FaultInjected, false);
+                        record(request, instance, (Code::FaultInjected, None), false);
                         request.fault = Some(fault);
                     }
                 }
                 Verdict::Reject(rejection) => {
-                    record(request, instance, rejection.code, instance.shadow);
+                    let said = (rejection.code, rejection.reason);
+                    record(request, instance, said, instance.shadow);
                     if !instance.shadow {
                         return Some(Answer::Reject(rejection));
                     }
@@ -190,15 +191,21 @@ fn applies(instance: &Instance, request: &mut RequestContext) -> bool {
         return true;
     };
     when.holds(request).unwrap_or_else(|| {
-        record(request, instance, Code::Internal, true);
+        record(request, instance, (Code::Internal, None), true);
         instance.refuses
     })
 }
 
-fn record(request: &mut RequestContext, instance: &Instance, code: Code, shadow: bool) {
+fn record(
+    request: &mut RequestContext,
+    instance: &Instance,
+    (code, reason): (Code, Option<&'static str>),
+    shadow: bool,
+) {
     request.decisions.push(Decision {
         plugin: Arc::clone(&instance.name),
         code,
+        reason,
         shadow,
     });
 }

@@ -76,6 +76,7 @@ impl Authentication {
             None => (Code::Unauthorized, "a credential is needed".into()),
         };
         let mut rejection = Rejection::new(code, detail);
+        rejection.reason = refusal.and_then(|it| it.reason);
         if matches!(code, Code::Unauthorized | Code::Forbidden) {
             let challenges = self.requirement.challenges(&self.shared.realm, refusal);
             for challenge in challenges {

@@ -45,6 +45,14 @@ pub(super) enum Refused {
 }
 
 impl Refused {
+    /// Its name: stable, snake_case.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoKeys => "no_keys",
+            Self::Token(refusal) => refusal.as_str(),
+        }
+    }
+
     /// How close the token came to being accepted.
     pub(super) const fn nearness(self) -> u8 {
         match self {
