@@ -202,6 +202,15 @@ impl Client {
         json(self.call(Method::PUT, url, Some(body)).await?).await
     }
 
+    /// Changes by a JSON merge patch.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let url = self.url(path, &[])?;
+        json(self.call(Method::PATCH, url, Some(body)).await?).await
+    }
+
     /// Deletes.
     ///
     /// # Errors

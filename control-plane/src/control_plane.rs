@@ -1,6 +1,6 @@
 //! One control plane: everything wired together.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, time::timeout};
@@ -12,6 +12,10 @@ use crate::{
     api::{self, Api, InvalidTokens, Tokens, serve::Serving},
     catalog::Catalog,
     discovery::{self, Fleet, Nodes},
+    secrets::{
+        self, InvalidMasterKey,
+        vault::{Keeper, VaultError},
+    },
     settings::ControlSettings,
     store::{self, Store, StoreError, StoreSettings},
     tls::{self, TlsError},
@@ -51,6 +55,12 @@ pub enum StartError {
     /// Certificates that cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Master keys that cannot be used.
+    #[error(transparent)]
+    MasterKey(#[from] InvalidMasterKey),
+    /// Vault that cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The database.
     #[error("cannot open the database")]
     Store(#[from] StoreError),
@@ -64,7 +74,12 @@ impl StartError {
     pub const fn is_settings(&self) -> bool {
         matches!(
             self,
-            Self::Settings(_) | Self::Tokens(_) | Self::Tls(_) | Self::Store(StoreError::Url(_))
+            Self::Settings(_)
+                | Self::Tokens(_)
+                | Self::Tls(_)
+                | Self::MasterKey(_)
+                | Self::Vault(_)
+                | Self::Store(StoreError::Url(_) | StoreError::MasterKey(_))
         )
     }
 }
@@ -96,16 +111,22 @@ impl ControlPlane {
             tasks,
             drain: serving.drain,
         };
+        let goaway_spread = Duration::from_millis(settings.goaway_spread_ms.into());
         let options = discovery::Options {
             control_plane_id: id,
-            goaway_spread: Duration::from_millis(settings.goaway_spread_ms.into()),
+            goaway_spread,
             tls: discovery_tls,
         };
         let keep = Keep::of(settings);
+        let keeper = keeper(settings, &api)?;
         let tasks = &control_plane.tasks;
         tasks.spawn(catalog.clone().follow(shutdown.clone()));
         api.run(tasks, &shutdown);
         tasks.spawn(trim(catalog.store.clone(), keep, shutdown.clone()));
+        if let Some(keeper) = keeper {
+            tasks.spawn(keeper.run(shutdown.clone()));
+        }
+        tasks.spawn(encrypt_plain(catalog.store.clone(), shutdown.clone()));
         tasks.spawn(api::serve::serve(
             admin_listener,
             serving,
@@ -114,14 +135,9 @@ impl ControlPlane {
         ));
         let gone = CancellationToken::new();
         tasks.spawn(fleet.run(gone.clone()));
+        let stop = shutdown.clone();
+        let ended = discovery::serve(discovery_listener, options, catalog, nodes, stop);
         tasks.spawn(async move {
-            let ended = discovery::serve(
-                discovery_listener,
-                options,
-                catalog,
-                nodes,
-                shutdown.clone(),
-            );
             if let Err(error) = ended.await {
                 tracing::error!(%error, "the stream to the nodes failed; this control plane ends");
             }
@@ -150,6 +166,18 @@ impl ControlPlane {
             tracing::warn!("tasks of the control plane did not end in time");
         }
     }
+}
+
+/// What keeps secrets as they are in Vault, where there is one.
+fn keeper(settings: &ControlSettings, api: &Api) -> Result<Option<Keeper>, VaultError> {
+    let keeper = settings.vault()?.map(|vault| Keeper {
+        vault,
+        refresh: Duration::from_millis(settings.vault_refresh_ms.into()),
+        catalog: api.catalog.clone(),
+        checker: Arc::clone(&api.checker),
+        writer: Arc::clone(&api.writer),
+    });
+    Ok(keeper)
 }
 
 /// How the admin API is served.
@@ -196,10 +224,41 @@ fn check_addresses(settings: &ControlSettings) -> Result<(), StartError> {
 }
 
 /// The configuration, from the database.
-async fn load(settings: &ControlSettings) -> Result<Catalog, StoreError> {
+async fn load(settings: &ControlSettings) -> Result<Catalog, StartError> {
     let url = settings.database_url.expose_secret();
-    let store = store::open(url, &StoreSettings::default()).await?;
-    Catalog::load(store).await
+    let store = StoreSettings {
+        keyring: Arc::new(settings.keyring()?),
+        ..StoreSettings::default()
+    };
+    let store = store::open(url, &store).await?;
+    Ok(Catalog::load(store).await?)
+}
+
+/// Encrypts what was stored before there was a master key.
+async fn encrypt_plain(store: Arc<dyn Store>, shutdown: CancellationToken) {
+    if store.master_key().is_none() {
+        match store.outdated().await {
+            Ok(0) => {}
+            Ok(rows) => tracing::warn!(
+                rows,
+                "secrets are in clear in the database; set GATEWRIGHT_MASTER_KEY to encrypt them"
+            ),
+            Err(error) => tracing::warn!(%error, "cannot look for secrets in clear"),
+        }
+        return;
+    }
+    let encrypted = tokio::select! {
+        encrypted = secrets::encrypt_plain(&*store) => encrypted,
+        () = shutdown.cancelled() => return,
+    };
+    match encrypted {
+        Ok(0) => {}
+        Ok(rows) => tracing::info!(rows, "encrypted what was in clear in the database"),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, cause, "cannot encrypt what is in clear in the database");
+        }
+    }
 }
 
 /// Its name among the control planes of its database.
@@ -232,7 +291,7 @@ impl Keep {
     }
 }
 
-async fn trim(store: std::sync::Arc<dyn Store>, keep: Keep, shutdown: CancellationToken) {
+async fn trim(store: Arc<dyn Store>, keep: Keep, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(TRIM_INTERVAL) => {}
@@ -242,6 +301,9 @@ async fn trim(store: std::sync::Arc<dyn Store>, keep: Keep, shutdown: Cancellati
             Ok(0) => {}
             Ok(revisions) => tracing::info!(revisions, "forgot {revisions} old revisions"),
             Err(error) => tracing::warn!(%error, "cannot forget old revisions"),
+        }
+        if let Err(error) = store.forget_uses().await {
+            tracing::warn!(%error, "cannot forget uses of credentials that are gone");
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod key_sets;
 pub mod label;
 pub mod registration;
 pub mod rollout;
+pub mod secrets;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -11,7 +11,10 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use gatewright_control_plane::{ControlPlane, ControlSettings, StartError};
 use gatewright_logging::LogSettings;
+use rotate_keys::RotateKeys;
 use tokio::signal::unix::{SignalKind, signal};
+
+mod rotate_keys;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,7 +24,11 @@ const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Keeps the configuration of a fleet of gateways: admin API and stream to the nodes.
 #[derive(Parser)]
-#[command(name = "gatewright-control-plane", version)]
+#[command(
+    name = "gatewright-control-plane",
+    version,
+    after_help = "`gatewright-control-plane rotate-keys` encrypts all secrets again, with the first master key."
+)]
 struct Command {
     #[command(flatten)]
     settings: ControlSettings,
@@ -33,11 +40,12 @@ struct Command {
 }
 
 fn main() -> ExitCode {
-    let command = Command::parse();
-    let done = if command.health_check {
-        health_check(&command.settings)
-    } else {
-        run(&command)
+    let done = match std::env::args().nth(1) {
+        // A command of its own, since it needs none of the settings that a control plane must have.
+        Some(word) if word == RotateKeys::NAME => {
+            RotateKeys::parse_from(std::env::args().skip(1)).run()
+        }
+        _ => serve(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,6 +58,15 @@ fn main() -> ExitCode {
                 1
             })
         }
+    }
+}
+
+fn serve() -> anyhow::Result<()> {
+    let command = Command::parse();
+    if command.health_check {
+        health_check(&command.settings)
+    } else {
+        run(&command)
     }
 }
 

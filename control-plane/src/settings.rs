@@ -3,9 +3,15 @@
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::registration::{Limits, Room};
+use crate::{
+    registration::{Limits, Room},
+    secrets::{
+        InvalidMasterKey, Keyring,
+        vault::{Vault, VaultError, VaultSettings},
+    },
+};
 
 /// Settings of a control plane. Flags go before variables.
 #[derive(Args, Clone, Debug)]
@@ -13,6 +19,27 @@ pub struct ControlSettings {
     /// The database: `postgres://...`, or `sqlite:PATH`, a file that is created when missing.
     #[arg(long, env = "GATEWRIGHT_DATABASE_URL", hide_env_values = true, value_parser = secret)]
     pub database_url: SecretString,
+    /// Master keys that secrets are encrypted with in the database, separated by commas: 32 bytes in base64, or
+    /// `file:PATH`. The first one encrypts, all decrypt. Without any, no secret can be stored.
+    #[arg(long, env = "GATEWRIGHT_MASTER_KEY", hide_env_values = true, value_parser = secret)]
+    pub master_key: Option<SecretString>,
+    /// URL of HashiCorp Vault, for secrets that are referred to as `vault:MOUNT/PATH#FIELD` (KV version 2).
+    #[arg(long, env = "GATEWRIGHT_VAULT_ADDRESS", requires = "vault_token")]
+    pub vault_address: Option<String>,
+    /// Token for Vault, or `file:PATH`, which is read again for each call.
+    #[arg(long, env = "GATEWRIGHT_VAULT_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub vault_token: Option<SecretString>,
+    /// Namespace of Vault.
+    #[arg(long, env = "GATEWRIGHT_VAULT_NAMESPACE")]
+    pub vault_namespace: Option<String>,
+    /// How often Vault is asked whether secrets have changed, in milliseconds.
+    #[arg(
+        long,
+        env = "GATEWRIGHT_VAULT_REFRESH_MS",
+        default_value_t = 30_000,
+        value_parser = clap::value_parser!(u32).range(100..=86_400_000)
+    )]
+    pub vault_refresh_ms: u32,
     /// Where the admin API, its documentation and metrics are.
     #[arg(
         long,
@@ -112,6 +139,33 @@ impl RegistrationSettings {
                 label_bytes: self.registration_label_bytes_per_token,
             },
         }
+    }
+}
+
+impl ControlSettings {
+    /// The master keys.
+    ///
+    /// # Errors
+    /// A key that is none; a file that cannot be read.
+    pub fn keyring(&self) -> Result<Keyring, InvalidMasterKey> {
+        let keys = self.master_key.as_ref().map(ExposeSecret::expose_secret);
+        Keyring::parse(keys.unwrap_or_default())
+    }
+
+    /// The Vault, where there is one.
+    ///
+    /// # Errors
+    /// An address that is none.
+    pub fn vault(&self) -> Result<Option<Vault>, VaultError> {
+        let (Some(address), Some(token)) = (&self.vault_address, &self.vault_token) else {
+            return Ok(None);
+        };
+        Vault::new(VaultSettings {
+            address: address.clone(),
+            token: token.clone(),
+            namespace: self.vault_namespace.clone(),
+        })
+        .map(Some)
     }
 }
 

@@ -19,6 +19,7 @@ mod heavy;
 pub mod http1;
 pub mod http2;
 mod listener;
+mod local_secrets;
 mod mirror;
 mod node;
 mod overload;

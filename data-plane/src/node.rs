@@ -12,7 +12,10 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use gatewright_engine::plugin::{Clients, Registry};
+use gatewright_engine::{
+    plugin::{Clients, Registry},
+    secret::LocalSecrets,
+};
 
 use crate::{
     config_cache::ConfigCache,
@@ -22,6 +25,7 @@ use crate::{
     forward::{Forwarder, Timers},
     heavy::Pool,
     listener::Shared,
+    local_secrets::{self, MachineSecrets},
     overload::Overload,
     proxy::{Proxy, Trust},
     published::Publisher,
@@ -158,13 +162,15 @@ impl Node {
     fn follow(
         &self,
         settings: &NodeSettings,
-        registry: Registry,
+        mut registry: Registry,
         telemetry: Arc<Telemetry>,
     ) -> Result<(), StartError> {
         let endpoints = Endpoint::all(settings)?;
         if endpoints.is_empty() {
             return Ok(());
         }
+        let secrets = Arc::new(MachineSecrets::new(settings.secrets_dir.clone()));
+        registry.local = Arc::clone(&secrets) as Arc<dyn LocalSecrets>;
         let follower = Follower {
             identity: Identity {
                 node_id: settings.node_id.clone().unwrap_or_else(host_name),
@@ -190,6 +196,9 @@ impl Node {
             streams: AtomicU64::new(0),
         };
         follower.restore();
+        let (holding, publisher) = (follower.holding.clone(), self.publisher.clone());
+        let refresh = local_secrets::follow(secrets, holding, publisher, self.stop.clone());
+        self.tasks.spawn(refresh);
         self.tasks.spawn(follower.run(self.stop.clone()));
         Ok(())
     }

@@ -165,6 +165,9 @@ impl Proxy {
         }
         record.decided(&context.decisions);
         record.note(|line| line.consumer = context.consumer.as_ref().map(|it| it.name.clone()));
+        if let Some(credential) = &context.credential {
+            credential.last_use.mark();
+        }
         let outcome = match verdict {
             Some(Verdict::Reject(rejection)) => Err(rejection),
             Some(Verdict::Respond(response)) => Ok((Box::new(response.map(Body::Full)), None)),

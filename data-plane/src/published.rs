@@ -257,6 +257,20 @@ impl Reporter for Publisher {
                 });
             }
         }
+        for instance in published.snapshot.plugins.values() {
+            for secret in &instance.secrets {
+                if let Err(lack) = &secret.found {
+                    draft.missing_secret(&instance.name, secret, lack);
+                }
+            }
+        }
+        let consumers = &published.snapshot.consumers;
+        let logins = consumers.by_username.values().map(|it| &it.credential);
+        for credential in consumers.by_key.values().chain(logins) {
+            if credential.last_use.is_recent() {
+                draft.credential(&credential.name, credential.last_use.ms());
+            }
+        }
     }
 }
 

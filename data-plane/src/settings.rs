@@ -59,6 +59,9 @@ pub struct NodeSettings {
         default_value = ".gatewright/state"
     )]
     pub state_dir: PathBuf,
+    /// Folder that secrets referred to as `file:PATH` are read from, and from nowhere else. Default: none is read.
+    #[arg(long, env = "GATEWRIGHT_SECRETS_DIR")]
+    pub secrets_dir: Option<PathBuf>,
     /// Threads that serve traffic. Default: one a core.
     #[arg(long, env = "GATEWRIGHT_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,

@@ -16,6 +16,8 @@ mod mistakes;
 mod older_node;
 mod outage;
 mod registrations;
+mod revocation;
 mod rollouts;
+mod secrets;
 mod signer;
 mod writers;

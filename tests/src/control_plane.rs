@@ -10,6 +10,9 @@ use crate::{
     settings,
 };
 
+/// What it encrypts secrets with.
+pub const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 /// A running control plane, and a client of it.
 #[derive(Debug)]
 pub struct TestControlPlane {
@@ -53,6 +56,7 @@ impl TestControlPlane {
             ("--admin-listen", "127.0.0.1:0"),
             ("--discovery-listen", "127.0.0.1:0"),
             ("--goaway-spread-ms", "100"),
+            ("--master-key", MASTER_KEY),
         ];
         let settings: ControlSettings = settings::from_flags(&[&own, flags].concat());
         let mut runtime = tokio::runtime::Builder::new_multi_thread();

@@ -14,3 +14,4 @@ pub mod node;
 pub mod settings;
 pub mod traffic;
 pub mod upstream;
+pub mod vault;

@@ -73,6 +73,15 @@ impl TestNode {
         answer.status
     }
 
+    /// What traffic to a path is answered with.
+    ///
+    /// # Panics
+    /// There was no answer.
+    pub async fn get(&self, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.running.http);
+        Answer::to(self.client.get(url)).await.unwrap()
+    }
+
     /// What it says of the configuration that it serves.
     ///
     /// # Panics

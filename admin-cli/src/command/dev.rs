@@ -1,10 +1,16 @@
 //! `gatewright dev`: both planes and a sample upstream in one process, on the embedded store.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write as _},
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+};
 
 use anyhow::Context as _;
 use clap::{Args, Command};
-use gatewright_control_plane::{ControlPlane, ControlSettings};
+use gatewright_control_plane::{ControlPlane, ControlSettings, secrets::generate};
 use gatewright_data_plane::{Node, NodeSettings};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -101,10 +107,12 @@ pub async fn start(dev: &Dev) -> anyhow::Result<Running> {
 async fn start_control_plane(dev: &Dev, token: &str) -> anyhow::Result<ControlPlane> {
     let database = format!("sqlite:{}", dev.dir.join("gatewright.db").display());
     let admin = dev.admin_listen.to_string();
+    let master_key = format!("file:{}", master_key(dev)?.display());
     let command = ControlSettings::augment_args(Command::new("dev"));
     let flags = [
         ("--database-url", database.as_str()),
         ("--admin-token", token),
+        ("--master-key", &master_key),
         ("--admin-listen", &admin),
         ("--discovery-listen", "127.0.0.1:0"),
         ("--goaway-spread-ms", "100"),
@@ -112,6 +120,19 @@ async fn start_control_plane(dev: &Dev, token: &str) -> anyhow::Result<ControlPl
     let settings: ControlSettings = settings(command, &flags)?;
     let started = ControlPlane::start(&settings).await;
     started.context("the control plane did not start")
+}
+
+/// The file of the master key beside the database; made, for its owner alone, where there is none.
+fn master_key(dev: &Dev) -> anyhow::Result<PathBuf> {
+    let path = dev.dir.join("master.key");
+    let mut options = OpenOptions::new();
+    match options.write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => file.write_all(generate()?.as_bytes()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+    .with_context(|| format!("cannot make `{}`", path.display()))?;
+    Ok(path)
 }
 
 async fn start_node(dev: &Dev, discovery: SocketAddr) -> anyhow::Result<Node> {

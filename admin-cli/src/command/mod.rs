@@ -3,6 +3,7 @@
 mod apply;
 mod audit;
 mod context;
+mod credential;
 mod delete;
 mod describe;
 pub mod dev;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Describe(describe::Describe),
     /// Delete resources, one after the other.
     Delete(delete::Delete),
+    /// Give consumers credentials, rotate and revoke them.
+    Credential(credential::Credential),
     /// Explain a kind, a plugin type, or a field of one.
     Explain(explain::Explain),
     /// Show which route a request takes, and why the others do not. Nothing is sent.
@@ -115,6 +118,7 @@ pub(crate) async fn run(
         Command::Get(get) => get.run(settings, terminal).await?,
         Command::Describe(describe) => describe.run(settings, terminal, stop).await?,
         Command::Delete(delete) => delete.run(settings, terminal).await?,
+        Command::Credential(credential) => credential.run(settings, terminal).await?,
         Command::Explain(explain) => explain.run(settings, terminal)?,
         Command::Why(why) => why.run(settings, terminal).await?,
         Command::Nodes => nodes::run(settings, terminal).await?,

@@ -5,6 +5,7 @@
 
 mod apply;
 mod context;
+mod credential;
 mod fares;
 mod offline;
 mod register;

@@ -59,6 +59,9 @@ async fn run(arguments: &[&str], input: &str, interactive: bool) -> Said {
     }
 }
 
+/// What it encrypts secrets with.
+const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 /// A control plane on an empty database.
 pub(crate) struct Server {
     control_plane: ControlPlane,
@@ -75,6 +78,8 @@ impl Server {
             &database,
             "--admin-token",
             TOKEN,
+            "--master-key",
+            MASTER_KEY,
             "--admin-listen",
             "127.0.0.1:0",
             "--discovery-listen",

@@ -10,6 +10,7 @@ mod beat;
 mod body;
 mod chain;
 mod commit;
+mod credential;
 mod docs;
 mod error;
 mod explain;
@@ -169,7 +170,10 @@ pub fn router(api: Api) -> Router {
                 .patch(resource::patch)
                 .delete(resource::delete),
         )
-        .route("/v1/{kinds}/{name}/{children}", get(nested::list))
+        .route(
+            "/v1/{kinds}/{name}/{children}",
+            get(nested::list).post(nested::create),
+        )
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(from_fn_with_state(api.clone(), auth::require));

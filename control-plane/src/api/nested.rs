@@ -6,10 +6,14 @@ use gatewright_proto::{Key, Kind, Resource};
 
 use super::{
     Api, ApiError,
+    body::Document,
+    commit::{Manner, WRITE_PARAMETERS},
+    credential,
     path::Path,
     query::Parameters,
-    resource::{find, kind, page_of},
+    resource::{create_one, find, kind, page_of},
 };
+use crate::write::Mistake;
 
 /// Every nested list: of which kind, in resources of which kind.
 pub(super) const NESTED: &[(Kind, Kind)] = &[
@@ -42,9 +46,43 @@ pub(super) async fn list(
     let state = api.catalog.fresh().await?;
     find(&state, &parent)?;
     let registry = api.checker.registry();
-    Ok(page_of(&state, child, &page, |resource| {
+    let wanted = |resource: &Resource| {
         belongs(resource, &parent, registry) && selector.selects(resource.labels())
-    }))
+    };
+    Ok(page_of(&api, &state, child, &page, wanted).await)
+}
+
+/// `POST /v1/consumers/{name}/credentials`: a credential with a key that is made here, unless one is given.
+pub(super) async fn create(
+    State(api): State<Api>,
+    Path((kinds, name, children)): Path<(String, String, String)>,
+    (parameters, manner, uri): (Parameters, Manner, Uri),
+    Document(mut json): Document,
+) -> Result<Response, ApiError> {
+    let unknown = || ApiError::UnknownPath(uri.path().to_owned());
+    let parent = Key::new(kind(&kinds)?, name);
+    let child = kind(&children).map_err(|_| unknown())?;
+    if (parent.kind, child) != (Kind::Consumer, Kind::Credential) {
+        return Err(ApiError::MethodNotAllowed);
+    }
+    parameters.allow(&WRITE_PARAMETERS)?;
+    let state = api.catalog.fresh().await?;
+    find(&state, &parent)?;
+    if let Some(fields) = json.as_object_mut() {
+        let consumer = fields.entry("consumer");
+        if *consumer.or_insert_with(|| parent.name.clone().into()) != parent.name {
+            let reason = format!(
+                "is not `{}`, the name in the path; leave it out",
+                parent.name
+            );
+            let mistake = Mistake::invalid("credential", "consumer", reason);
+            return Err(ApiError::Invalid(vec![mistake]));
+        }
+        if !fields.contains_key("name") {
+            fields.insert("name".to_owned(), credential::name(&parent.name)?.into());
+        }
+    }
+    create_one(&api, child, manner, json).await
 }
 
 /// Whether a resource points up to this one. An exception or a plugin's settings may name it too, but

@@ -19,6 +19,7 @@ use super::{
     Api, ApiError,
     body::{Document, MergePatch},
     commit::{Manner, WRITE_PARAMETERS, revision_header},
+    credential::{self, FreshKey},
     path::Path,
     precondition,
     query::{Page, Parameters},
@@ -27,7 +28,7 @@ use crate::{
     catalog,
     document::{self, instead},
     label::Selector,
-    write::{Mistake, Operation, Write, Written, write_only::redact},
+    write::{Mistake, Operation, Precondition, Tags, Write, Written, write_only::redact},
 };
 
 /// `GET /v1/{kinds}/{name}`
@@ -44,7 +45,10 @@ pub(super) async fn show(
     if precondition::is_known(&headers, &held.version) {
         return Ok((StatusCode::NOT_MODIFIED, [tag], [revision]).into_response());
     }
-    Ok(([tag], [revision], Json(redact(&held.resource))).into_response())
+    let mut shown = [redact(&held.resource)];
+    credential::tell_use(&api, key.kind, &mut shown).await;
+    let [shown] = shown;
+    Ok(([tag], [revision], Json(shown)).into_response())
 }
 
 /// `GET /v1/{kinds}`
@@ -54,12 +58,27 @@ pub(super) async fn list(
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let kind = kind(&kinds)?;
-    parameters.allow(&["limit", "after", "label"])?;
+    let known: &[&str] = match kind {
+        Kind::Credential => &["limit", "after", "label", "prefix"],
+        _ => &["limit", "after", "label"],
+    };
+    parameters.allow(known)?;
     let (page, selector) = (parameters.page()?, parameters.selector()?);
+    let prefix = parameters.one("prefix")?;
     let state = api.catalog.fresh().await?;
-    Ok(page_of(&state, kind, &page, |resource| {
-        selector.selects(resource.labels())
-    }))
+    let wanted = |resource: &Resource| {
+        selector.selects(resource.labels()) && prefix.is_none_or(|it| begins(resource, it))
+    };
+    Ok(page_of(&api, &state, kind, &page, wanted).await)
+}
+
+/// Whether a credential's key may begin like this: as far as both are known.
+fn begins(resource: &Resource, prefix: &str) -> bool {
+    let Resource::Credential(credential) = resource else {
+        return false;
+    };
+    let known = &credential.prefix;
+    !known.is_empty() && (known.starts_with(prefix) || prefix.starts_with(known.as_str()))
 }
 
 /// `POST /v1/{kinds}`
@@ -72,10 +91,22 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let kind = kind(&kinds)?;
     parameters.allow(&WRITE_PARAMETERS)?;
+    create_one(&api, kind, manner, json).await
+}
+
+/// Creates a resource.
+pub(super) async fn create_one(
+    api: &Api,
+    kind: Kind,
+    manner: Manner,
+    mut json: Value,
+) -> Result<Response, ApiError> {
+    let fresh = FreshKey::of(kind, &mut json)?.filter(|_| !manner.is_dry_run());
     let (key, write) = read(kind, json, Operation::Create)?;
-    let written = manner.carry_out(&api, write).await?;
-    let location = format!("/v1/{kinds}/{}", key.name);
-    Ok(([(LOCATION, location)], changed(&written, &key)?).into_response())
+    let written = manner.carry_out(api, write).await?;
+    let location = format!("/v1/{}/{}", kind.plural(), key.name);
+    let answer = changed(&written, &key, fresh.as_ref())?;
+    Ok(([(LOCATION, location)], answer).into_response())
 }
 
 /// `PUT /v1/{kinds}/{name}`
@@ -88,11 +119,20 @@ pub(super) async fn put(
     let key = Key::new(kind(&kinds)?, name);
     parameters.allow(&WRITE_PARAMETERS)?;
     name_by_path(&key, &mut json)?;
-    let precondition = precondition::of_write(&headers);
+    let mut precondition = precondition::of_write(&headers);
+    let mut fresh = None;
+    if key.kind == Kind::Credential && api.catalog.fresh().await?.version(&key).is_none() {
+        fresh = FreshKey::of(key.kind, &mut json)?;
+        if fresh.is_some() && precondition == Precondition::default() {
+            // A key that somebody else has given it in the meantime is not to be replaced.
+            precondition.differs = Some(Tags::Any);
+        }
+        fresh = fresh.filter(|_| !manner.is_dry_run());
+    }
     let put = |resource| Operation::Put(resource, precondition);
     let (_, write) = read(key.kind, json, put)?;
     let written = manner.carry_out(&api, write).await?;
-    changed(&written, &key)
+    changed(&written, &key, fresh.as_ref())
 }
 
 /// `PATCH /v1/{kinds}/{name}`
@@ -111,7 +151,7 @@ pub(super) async fn patch(
     let precondition = precondition::of_write(&headers);
     let operation = Operation::Patch(key.clone(), patch, precondition);
     let written = manner.one(&api, operation).await?;
-    changed(&written, &key)
+    changed(&written, &key, None)
 }
 
 /// `DELETE /v1/{kinds}/{name}`
@@ -147,12 +187,26 @@ pub(super) fn find<'a>(
 }
 
 /// A page of the resources of a kind, in order of name.
-pub(super) fn page_of(
+pub(super) async fn page_of(
+    api: &Api,
     state: &catalog::State,
     kind: Kind,
     page: &Page,
     wanted: impl Fn(&Resource) -> bool,
 ) -> Response {
+    let (mut items, next) = items_of(state, kind, page, wanted);
+    credential::tell_use(api, kind, &mut items).await;
+    let body = json!({"items": items, "next": next});
+    ([revision_header(state.head.revision)], Json(body)).into_response()
+}
+
+/// The items of a page, and the name of the last one where there are more.
+fn items_of(
+    state: &catalog::State,
+    kind: Kind,
+    page: &Page,
+    wanted: impl Fn(&Resource) -> bool,
+) -> (Vec<Value>, Option<String>) {
     // Names are not empty, so this is before all of them.
     let after = Key::new(kind, page.after.as_deref().unwrap_or_default());
     let entries = state
@@ -164,9 +218,8 @@ pub(super) fn page_of(
     let shown: Vec<_> = wanted.by_ref().take(page.limit).collect();
     let more = wanted.next().is_some();
     let next = more.then(|| shown.last().map(|resource| resource.name()));
-    let items: Vec<Value> = shown.iter().map(|resource| redact(resource)).collect();
-    let body = json!({"items": items, "next": next.flatten()});
-    ([revision_header(state.head.revision)], Json(body)).into_response()
+    let items = shown.iter().map(|resource| redact(resource)).collect();
+    (items, next.flatten().map(ToOwned::to_owned))
 }
 
 /// The resources that a selector selects, of some kinds.
@@ -216,8 +269,8 @@ fn read(
     Ok((key, write))
 }
 
-/// The answer to a write that leaves a resource behind, or would.
-fn changed(written: &Written, key: &Key) -> Result<Response, ApiError> {
+/// The answer to a write that leaves a resource behind, or would. A key that was made for it is shown this once.
+fn changed(written: &Written, key: &Key, fresh: Option<&FreshKey>) -> Result<Response, ApiError> {
     let change = written.changes.iter().find(|change| change.key == *key);
     let created = change.is_some_and(|change| change.before.is_none());
     let held = match change.and_then(|change| change.after.as_ref()) {
@@ -231,5 +284,9 @@ fn changed(written: &Written, key: &Key) -> Result<Response, ApiError> {
     };
     let tag = [(ETAG, precondition::etag(&held.version))];
     let revision = [revision_header(written.revision)];
-    Ok((status, tag, revision, Json(redact(&held.resource))).into_response())
+    let mut shown = redact(&held.resource);
+    if let Some(fresh) = fresh {
+        fresh.show(&mut shown);
+    }
+    Ok((status, tag, revision, Json(shown)).into_response())
 }

@@ -179,6 +179,7 @@ impl Fleet {
         tokio::select! {
             () = hear => {}
             () = teller.run() => {}
+            () = shared.nodes.uses().tell(&*shared.store) => {}
             () = shutdown.cancelled() => {}
         }
         teller.leave().await;

@@ -2,6 +2,7 @@
 
 mod registration;
 mod untold;
+mod uses;
 mod view;
 
 use std::{
@@ -18,6 +19,7 @@ use super::{holding::Deviations, metrics::Metrics};
 use crate::store::Applied;
 pub(super) use registration::Registration;
 pub(super) use untold::{Mark, Untelling, Untold};
+use uses::Uses;
 pub use view::{Lagging, NodeState, NodeView, Refusal};
 
 /// How far a node's clock may be from this one's, in milliseconds, for its word to order its streams.
@@ -36,6 +38,7 @@ struct Shared {
     moved: watch::Sender<u64>,
     /// What other control planes have yet to be told.
     untold: Untold,
+    uses: Uses,
     metrics: Metrics,
 }
 
@@ -109,6 +112,11 @@ impl Nodes {
     /// What other control planes have yet to be told.
     pub(super) fn untold(&self) -> &Untold {
         &self.shared.untold
+    }
+
+    /// When credentials were used, as the database has yet to be told.
+    pub(super) fn uses(&self) -> &Uses {
+        &self.shared.uses
     }
 
     /// What the streams cost and how they go.

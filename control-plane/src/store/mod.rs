@@ -11,10 +11,12 @@ mod open;
 mod postgres;
 mod sqlite;
 
+mod credential_use;
 mod document;
 mod plan;
 mod rollout;
 mod roster;
+mod sealing;
 mod sql;
 
 use std::{fmt, sync::Arc};
@@ -24,12 +26,15 @@ use gatewright_proto::{Key, Resource, Version};
 
 pub use self::{
     audit::{AuditLog, Audited, COMMITTED, Sought},
+    credential_use::{CredentialUses, Used},
     key_set::{ClaimedFetch, KeySetFetches, ShownFetch},
     lease::{Leases, SignOfLife},
     open::{StoreSettings, open},
     rollout::{Claimed, ListedRollout, Rollouts, SavedRollout, ShownRollout},
     roster::{Applied, Member, NodeElsewhere, NodeRow, Roster},
+    sealing::{Outdated, Sealing},
 };
+use crate::secrets::SealError;
 
 /// Which revision of which history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,7 +117,16 @@ pub struct Authorship {
 /// A database.
 #[async_trait]
 pub trait Store:
-    Roster + AuditLog + Leases + KeySetFetches + Rollouts + Send + Sync + fmt::Debug
+    Roster
+    + AuditLog
+    + Leases
+    + KeySetFetches
+    + Rollouts
+    + Sealing
+    + CredentialUses
+    + Send
+    + Sync
+    + fmt::Debug
 {
     /// The newest revision.
     async fn head(&self) -> Result<Head, StoreError>;
@@ -172,6 +186,17 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the schema could not be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// Something is encrypted with a master key that is not there.
+    #[error("the database cannot be read without its master keys: {0}")]
+    MasterKey(SealError),
+    /// What is secret of a resource cannot be encrypted or decrypted.
+    #[error("row `{key}`: {reason}")]
+    Sealed {
+        /// Which resource.
+        key: String,
+        /// Why.
+        reason: SealError,
+    },
     /// A row does not hold what this version writes.
     #[error("row `{key}` cannot be read: {reason}")]
     Corrupt {

@@ -7,7 +7,8 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-use super::{Store, StoreError, postgres::Postgres, sqlite::Sqlite};
+use super::{Store, StoreError, postgres::Postgres, sealing, sqlite::Sqlite};
+use crate::secrets::Keyring;
 
 /// How a store may use its database.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct StoreSettings {
     /// Longest wait for a connection, a lock or a statement; default 5 s. A database that is gone
     /// is an error after this time, not a hang.
     pub timeout: Duration,
+    /// What secrets are encrypted with; default: no key, and then none can be stored.
+    pub keyring: Arc<Keyring>,
 }
 
 impl Default for StoreSettings {
@@ -24,6 +27,7 @@ impl Default for StoreSettings {
         Self {
             read_connections: 4,
             timeout: Duration::from_secs(5),
+            keyring: Arc::default(),
         }
     }
 }
@@ -33,19 +37,24 @@ impl Default for StoreSettings {
 ///
 /// # Errors
 /// A URL of another form, a database that does not answer or refuses, a schema that is newer than this
-/// version.
+/// version; a master key that the database's secrets are encrypted with is not there.
 pub async fn open(url: &str, settings: &StoreSettings) -> Result<Arc<dyn Store>, StoreError> {
-    match url.split_once(':') {
-        Some(("postgres" | "postgresql", _)) => Ok(Arc::new(Postgres::open(url, settings).await?)),
-        Some(("sqlite", path)) => Ok(Arc::new(Sqlite::open(path, settings).await?)),
+    let store: Arc<dyn Store> = match url.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => Arc::new(Postgres::open(url, settings).await?),
+        Some(("sqlite", path)) => Arc::new(Sqlite::open(path, settings).await?),
         // The rest of the URL may hold a password.
-        Some((scheme, _)) => Err(StoreError::Url(format!(
-            "a database URL begins with `postgres://` or `sqlite:`, not with `{scheme}:`"
-        ))),
-        None => Err(StoreError::Url(
-            "a database URL begins with `postgres://` or `sqlite:`".to_owned(),
-        )),
-    }
+        Some((scheme, _)) => {
+            return Err(StoreError::Url(format!(
+                "a database URL begins with `postgres://` or `sqlite:`, not with `{scheme}:`"
+            )));
+        }
+        None => {
+            let reason = "a database URL begins with `postgres://` or `sqlite:`";
+            return Err(StoreError::Url(reason.to_owned()));
+        }
+    };
+    sealing::check(&*store, &settings.keyring).await?;
+    Ok(store)
 }
 
 /// Embedded migrations: number, description, SQL.

@@ -7,7 +7,11 @@ use std::{
 
 use gatewright_proto::Key;
 
-use super::{Change, Edit, StoreError, document};
+use super::{
+    Change, Edit, StoreError,
+    document::{self, Body},
+};
+use crate::secrets::Keyring;
 
 /// A row of `resource`, before a commit.
 pub(super) struct Current {
@@ -19,10 +23,40 @@ pub(super) struct Current {
 pub(super) struct Write {
     pub(super) change: Change,
     /// The body that was there.
-    pub(super) before: Option<String>,
+    pub(super) before: Option<Body>,
     /// The body to store; none deletes.
-    pub(super) after: Option<String>,
+    pub(super) after: Option<Body>,
     pub(super) created_revision: i64,
+}
+
+impl Write {
+    /// The body that was there.
+    pub(super) fn text_before(&self) -> Option<&str> {
+        self.before.as_ref().map(|body| &*body.text)
+    }
+
+    /// The body to store.
+    pub(super) fn text_after(&self) -> Option<&str> {
+        self.after.as_ref().map(|body| &*body.text)
+    }
+
+    /// Id of the master key of the body to store, as in [`Body`].
+    pub(super) fn after_sealed_with(&self) -> Option<&str> {
+        self.after.as_ref()?.sealed_with.as_deref()
+    }
+
+    /// Id of the master key of both bodies.
+    pub(super) fn sealed_with(&self) -> Option<&str> {
+        let sides = [&self.before, &self.after].into_iter().flatten();
+        let mut with = "";
+        for body in sides {
+            match body.sealed_with.as_deref()? {
+                "" => {}
+                id => with = id,
+            }
+        }
+        Some(with)
+    }
 }
 
 /// Edits by key: parents before children, the last one of a key counts.
@@ -36,6 +70,7 @@ pub(super) fn plan(
     edits: BTreeMap<Key, Edit>,
     mut current: BTreeMap<Key, Current>,
     next: u64,
+    keyring: &Keyring,
 ) -> Result<Vec<Write>, StoreError> {
     let at_ms = now_ms();
     let mut writes = Vec::with_capacity(edits.len());
@@ -43,15 +78,22 @@ pub(super) fn plan(
         let existing = current.remove(&key);
         let before = existing
             .as_ref()
-            .map(|row| document::parse(&key, &row.body));
+            .map(|row| document::parse(&key, &row.body, keyring));
         let before = before.transpose()?;
-        let rendered = edit.after.map(|resource| document::render(&key, &resource));
-        let (text, after) = rendered.transpose()?.unzip();
+        let rendered = edit
+            .after
+            .map(|resource| document::render(&key, &resource, keyring));
+        let (body, after) = rendered.transpose()?.unzip();
         let version =
             |side: &Option<document::Versioned>| side.as_ref().map(|(_, version)| *version);
         if version(&before) == version(&after) {
             continue;
         }
+        let created = existing.as_ref().map(|row| row.created_revision);
+        let was = existing.zip(before.as_ref());
+        let was =
+            was.map(|(row, (resource, _))| document::rewrite(&key, row.body, resource, keyring));
+        let was = was.transpose()?;
         let change = Change {
             revision: next,
             key,
@@ -59,11 +101,10 @@ pub(super) fn plan(
             after,
             at_ms,
         };
-        let created = existing.as_ref().map(|row| row.created_revision);
         writes.push(Write {
             change,
-            before: existing.map(|row| row.body),
-            after: text,
+            before: was,
+            after: body,
             created_revision: created.unwrap_or_else(|| document::signed(next)),
         });
     }

@@ -1,14 +1,16 @@
 //! Postgres: several control planes share it.
 
 mod audit;
+mod credential_use;
 mod key_set;
 mod lease;
 mod listen;
 mod rollout;
 mod roster;
+mod sealing;
 mod write;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
@@ -23,6 +25,7 @@ use super::{
     open::{bounded, migrator},
     plan, sql,
 };
+use crate::secrets::Keyring;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (
@@ -55,6 +58,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "key set fetches",
         include_str!("../../../migrations/postgres/0007_key_set_fetches.sql"),
     ),
+    (
+        8,
+        "secrets",
+        include_str!("../../../migrations/postgres/0008_secrets.sql"),
+    ),
 ];
 
 /// One snapshot for all statements of a read.
@@ -77,6 +85,7 @@ pub(super) struct Postgres {
     roster: PgPool,
     listener: Listener,
     timeout: Duration,
+    keyring: Arc<Keyring>,
 }
 
 impl Postgres {
@@ -99,6 +108,7 @@ impl Postgres {
             roster: pool(2),
             listener: Listener::start(pool(1)),
             timeout: settings.timeout,
+            keyring: Arc::clone(&settings.keyring),
         })
     }
 
@@ -153,6 +163,7 @@ async fn head(connection: &mut PgConnection) -> Result<(Head, u64), StoreError> 
 async fn changes_after(
     connection: &mut PgConnection,
     revision: u64,
+    keyring: &Keyring,
 ) -> Result<Option<Vec<Change>>, StoreError> {
     let (head, trimmed) = head(&mut *connection).await?;
     if !(trimmed..=head.revision).contains(&revision) {
@@ -160,7 +171,10 @@ async fn changes_after(
     }
     let rows = sqlx::query_as(sql::CHANGES_AFTER).bind(signed(revision));
     let rows = rows.fetch_all(connection).await?;
-    let changes: Result<_, _> = rows.iter().map(document::change).collect();
+    let changes: Result<_, _> = rows
+        .iter()
+        .map(|row| document::change(row, keyring))
+        .collect();
     changes.map(Some)
 }
 
@@ -180,7 +194,10 @@ impl Store for Postgres {
             let (head, _) = head(&mut transaction).await?;
             let rows = sqlx::query_as(sql::RESOURCES);
             let rows = rows.fetch_all(&mut *transaction).await?;
-            let stored: Result<_, _> = rows.iter().map(document::stored).collect();
+            let stored: Result<_, _> = rows
+                .iter()
+                .map(|row| document::stored(row, &self.keyring))
+                .collect();
             Ok((head, stored?))
         };
         self.long(work).await
@@ -189,7 +206,7 @@ impl Store for Postgres {
     async fn changes_after(&self, revision: u64) -> Result<Option<Vec<Change>>, StoreError> {
         let work = async {
             let mut transaction = self.readers.begin_with(READ).await?;
-            changes_after(&mut transaction, revision).await
+            changes_after(&mut transaction, revision, &self.keyring).await
         };
         self.long(work).await
     }
@@ -203,7 +220,10 @@ impl Store for Postgres {
             };
             let rows = sqlx::query_as(sql::CHANGES_OF).bind(signed(number));
             let rows = rows.fetch_all(&mut *transaction).await?;
-            let changes: Result<_, _> = rows.iter().map(document::change).collect();
+            let changes: Result<_, _> = rows
+                .iter()
+                .map(|row| document::change(row, &self.keyring))
+                .collect();
             Ok(Some((document::revision(row)?, changes?)))
         };
         self.long(work).await
@@ -226,7 +246,7 @@ impl Store for Postgres {
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
-        let write = write::begin(&self.writer, self.timeout);
+        let write = write::begin(&self.writer, self.timeout, Arc::clone(&self.keyring));
         Ok(Box::new(self.short(write).await?))
     }
 

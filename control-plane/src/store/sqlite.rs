@@ -5,10 +5,12 @@
 //! SQLite would put them into the file that nobody can find any more.
 
 mod audit;
+mod credential_use;
 mod key_set;
 mod lease;
 mod rollout;
 mod roster;
+mod sealing;
 mod write;
 
 use std::{
@@ -33,6 +35,7 @@ use super::{
     open::{bounded, migrator},
     plan, sql,
 };
+use crate::secrets::Keyring;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (
@@ -65,6 +68,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "key set fetches",
         include_str!("../../../migrations/sqlite/0007_key_set_fetches.sql"),
     ),
+    (
+        8,
+        "secrets",
+        include_str!("../../../migrations/sqlite/0008_secrets.sql"),
+    ),
 ];
 
 /// A database file.
@@ -82,6 +90,7 @@ pub(super) struct Sqlite {
     told: Notify,
     file: File,
     timeout: Duration,
+    keyring: Arc<Keyring>,
 }
 
 impl Sqlite {
@@ -100,6 +109,8 @@ impl Sqlite {
             // Full, not normal: an acknowledged write has reached nodes, and must not be gone, its
             // number given to another, after a loss of power. Writes are rare.
             .synchronous(SqliteSynchronous::Full)
+            // What was written over is gone from the file: it may have been a secret in clear.
+            .pragma("secure_delete", "on")
             .busy_timeout(settings.timeout);
         let pool = |connections, options: &SqliteConnectOptions| {
             SqlitePoolOptions::new()
@@ -121,6 +132,7 @@ impl Sqlite {
             told: Notify::new(),
             file,
             timeout: settings.timeout,
+            keyring: Arc::clone(&settings.keyring),
         })
     }
 }
@@ -189,6 +201,7 @@ async fn head(connection: &mut SqliteConnection) -> Result<(Head, u64), StoreErr
 async fn changes_after(
     connection: &mut SqliteConnection,
     revision: u64,
+    keyring: &Keyring,
 ) -> Result<Option<Vec<Change>>, StoreError> {
     let (head, trimmed) = head(&mut *connection).await?;
     if !(trimmed..=head.revision).contains(&revision) {
@@ -196,7 +209,10 @@ async fn changes_after(
     }
     let rows = sqlx::query_as(sql::CHANGES_AFTER).bind(signed(revision));
     let rows = rows.fetch_all(connection).await?;
-    let changes: Result<_, _> = rows.iter().map(document::change).collect();
+    let changes: Result<_, _> = rows
+        .iter()
+        .map(|row| document::change(row, keyring))
+        .collect();
     changes.map(Some)
 }
 
@@ -216,14 +232,17 @@ impl Store for Sqlite {
         let (head, _) = head(&mut transaction).await?;
         let rows = sqlx::query_as(sql::RESOURCES);
         let rows = rows.fetch_all(&mut *transaction).await?;
-        let stored: Result<_, _> = rows.iter().map(document::stored).collect();
+        let stored: Result<_, _> = rows
+            .iter()
+            .map(|row| document::stored(row, &self.keyring))
+            .collect();
         Ok((head, stored?))
     }
 
     async fn changes_after(&self, revision: u64) -> Result<Option<Vec<Change>>, StoreError> {
         let mut connection = self.readers.acquire().await?;
         let mut transaction = connection.begin().await?;
-        changes_after(&mut transaction, revision).await
+        changes_after(&mut transaction, revision, &self.keyring).await
     }
 
     async fn revision(&self, number: u64) -> Result<Option<(Revision, Vec<Change>)>, StoreError> {
@@ -235,7 +254,10 @@ impl Store for Sqlite {
         };
         let rows = sqlx::query_as(sql::CHANGES_OF).bind(signed(number));
         let rows = rows.fetch_all(&mut *transaction).await?;
-        let changes: Result<_, _> = rows.iter().map(document::change).collect();
+        let changes: Result<_, _> = rows
+            .iter()
+            .map(|row| document::change(row, &self.keyring))
+            .collect();
         Ok(Some((document::revision(row)?, changes?)))
     }
 
@@ -254,7 +276,11 @@ impl Store for Sqlite {
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         self.file.check()?;
-        let write = write::begin(&self.writer, self.committed.clone());
+        let write = write::begin(
+            &self.writer,
+            self.committed.clone(),
+            Arc::clone(&self.keyring),
+        );
         Ok(Box::new(bounded(self.timeout * 2, write).await?))
     }
 

@@ -196,9 +196,13 @@ impl Writer {
         turn: Option<OwnedSemaphorePermit>,
     ) -> Result<Plan, WriteError> {
         let checker = self.checker.clone();
+        let encrypts = self.catalog.store.master_key().is_some();
         let check = move || {
             let _turn = turn;
-            let plan = Plan::of(&present, write)?;
+            let mut plan = Plan::of(&present, write)?;
+            if !encrypts {
+                plan.refuse_secrets();
+            }
             let touched: BTreeSet<String> = plan.touched.iter().map(Key::to_string).collect();
             if plan.changes.is_empty() && plan.mistakes.is_empty() {
                 return Ok(plan);

@@ -7,7 +7,7 @@ use gatewright_proto::{Key, Kind, Resource};
 use serde_json::Value;
 
 use super::{Mistake, Operation, Precondition, Write, WriteError, write_only};
-use crate::{catalog::State, document, registration::is_registered, store::Edit};
+use crate::{catalog::State, document, registration::is_registered, secrets, store::Edit};
 
 /// Largest resource, in bytes of its encoding.
 pub(super) const MAX_RESOURCE_BYTES: usize = 1024 * 1024;
@@ -173,6 +173,18 @@ impl Plan {
                 .push(Mistake::invalid(&key, "", reason).with_code("too_large"));
         }
         self.would_be.held.insert(key, Held::new(resource));
+    }
+
+    /// Adds a mistake for each secret that would be stored, for want of a master key to encrypt it with.
+    pub(super) fn refuse_secrets(&mut self) {
+        let after = self.changes.iter().filter_map(|change| {
+            let field = secrets::hidden(&change.after.as_ref()?.resource)?;
+            let reason = "cannot be stored: this control plane has no master key to encrypt it with; set \
+                          GATEWRIGHT_MASTER_KEY";
+            Some(Mistake::invalid(&change.key, field, reason).with_code("no_master_key"))
+        });
+        let mistakes: Vec<Mistake> = after.collect();
+        self.mistakes.extend(mistakes);
     }
 
     /// Finds what really changes.

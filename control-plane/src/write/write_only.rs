@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, rand};
 use gatewright_engine::key_set::Remote;
 use gatewright_proto::{Key, Kind, Resource, v1};
 use serde_json::{Map, Value};
@@ -11,13 +11,17 @@ use serde_json::{Map, Value};
 use super::{Mistake, password};
 
 /// Longest shown beginning of a key, in bytes.
-const MAX_PREFIX_BYTES: usize = 6;
+const MAX_PREFIX_BYTES: usize = 10;
 
 /// What `private_key` begins with where it is not a key but the name of a secret.
 const SECRET_REFERENCE: &str = "secret:";
 
-/// Takes what was left out of a replacement from the stored resource.
+/// Takes what was left out of a replacement, or is the same, from the stored resource.
 pub fn keep_stored(resource: &mut Resource, stored: Option<&Resource>) {
+    if let Resource::Secret(new) = resource {
+        // Nobody else makes it, or it would be known.
+        new.salt.clear();
+    }
     if let (Resource::Credential(new), Some(Resource::Credential(stored))) =
         (&mut *resource, stored)
     {
@@ -35,8 +39,12 @@ pub fn keep_stored(resource: &mut Resource, stored: Option<&Resource>) {
         {
             new.private_key.clone_from(&stored.private_key);
         }
-        (Resource::Secret(new), Some(Resource::Secret(stored))) if new.value.is_empty() => {
+        (Resource::Secret(new), Some(Resource::Secret(stored)))
+            if new.source == stored.source
+                && (new.value.is_empty() || new.value == stored.value) =>
+        {
             new.value.clone_from(&stored.value);
+            new.salt.clone_from(&stored.salt);
         }
         (new, stored) => keep_fetched(new, stored),
     }
@@ -69,15 +77,23 @@ pub fn prepare_patch(kind: Kind, stored: &mut Value, patch: &Value) {
     }
 }
 
-/// Replaces a credential's key by its digest.
+/// Replaces a credential's key by its digest, and salts a secret that is new.
 ///
 /// # Errors
 /// A key of a wrong form, or one that comes with a digest or another prefix.
 pub fn seal(resource: &mut Resource) -> Result<(), Mistake> {
     let key = Key::of(resource);
+    if let Resource::Secret(secret) = resource {
+        if secret.salt.is_empty() && !secret.value.is_empty() {
+            secret.salt = salt().map_err(|reason| Mistake::invalid(key, "value", reason))?;
+        }
+        return Ok(());
+    }
     let Resource::Credential(credential) = resource else {
         return Ok(());
     };
+    // Told by nodes, never written.
+    credential.last_used_at_ms = None;
     password::seal(credential)
         .map_err(|(field, reason)| Mistake::invalid(key.clone(), field, reason))?;
     if credential.key.is_empty() {
@@ -101,6 +117,13 @@ pub fn seal(resource: &mut Resource) -> Result<(), Mistake> {
     credential.digest = digest(&credential.key);
     credential.key.clear();
     Ok(())
+}
+
+/// What makes the version of a secret say nothing of its value, however few values there may be.
+fn salt() -> Result<String, &'static str> {
+    let mut bytes = [0_u8; 16];
+    rand::fill(&mut bytes).map_err(|_| "the random generator of the system failed")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn prefix(key: &str) -> &str {
@@ -130,7 +153,10 @@ pub fn redact(resource: &Resource) -> Value {
                 fields.remove("key");
                 password::redact(fields);
             }
-            Resource::Secret(_) => _ = fields.remove("value"),
+            Resource::Secret(_) => {
+                fields.remove("value");
+                fields.remove("salt");
+            }
             Resource::KeySet(_) => _ = fields.remove("fetched"),
             Resource::Certificate(certificate) if !refers_to_secret(certificate) => {
                 fields.remove("private_key");

@@ -103,6 +103,13 @@ impl Live {
         next.rejects
     }
 
+    /// Serves the same with the secrets that the machine has now.
+    pub fn refresh(&mut self) {
+        let previous = self.current.load_full();
+        let compiled = compile(self.revision, &self.set, &self.registry, Some(&previous));
+        self.current.store(Arc::new(compiled.snapshot));
+    }
+
     /// Takes up what was held before a restart, refusals included, and serves it.
     pub fn restore(&mut self, set: ResourceSet, outdated: BTreeMap<Key, Version>, revision: u64) {
         let compiled = compile(revision, &set, &self.registry, None);

@@ -77,6 +77,8 @@ pub enum Code {
     UpstreamOverloaded,
     /// 503: the upstream has targets, and none of them is usable: unhealthy, or not checked yet.
     NoHealthyTarget,
+    /// 503: a secret that a plugin needs is missing on this node.
+    SecretUnavailable,
     /// 503: this node is at its limit or shutting down.
     Overloaded,
     /// 503, or as the plugin says: a fault that was asked for.
@@ -117,6 +119,7 @@ impl Code {
             Self::NoHealthyTarget => (503, "no_healthy_target", Side::Upstream),
             Self::CircuitOpen => (503, "circuit_open", Side::Upstream),
             Self::UpstreamOverloaded => (503, "upstream_overloaded", Side::Upstream),
+            Self::SecretUnavailable => (503, "secret_unavailable", Side::Gateway),
             Self::Overloaded => (503, "overloaded", Side::Gateway),
             Self::FaultInjected => (503, "fault_injected", Side::Gateway),
             Self::KeysUnavailable => (503, "keys_unavailable", Side::Gateway),

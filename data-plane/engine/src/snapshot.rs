@@ -13,7 +13,7 @@ use gatewright_proto::{Version, v1};
 use http::{HeaderValue, StatusCode};
 
 use crate::{
-    Matched, Miss, Query, Tls,
+    LastUse, Matched, Miss, Query, Tls,
     balance::BalanceSpec,
     compile::pattern::ByText,
     dns::DnsSpec,
@@ -359,6 +359,8 @@ pub struct Credential {
     pub scopes: Vec<Arc<str>>,
     /// From when on it is not accepted.
     pub expires_at: Option<SystemTime>,
+    /// When it was last accepted; outlives revisions.
+    pub last_use: Arc<LastUse>,
 }
 
 impl Credential {

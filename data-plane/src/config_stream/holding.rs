@@ -20,7 +20,10 @@ use gatewright_proto::{
     v1::{Ack, Delta, Deviation, HeldVersion, Mistake, Outcome, Resume},
 };
 
-use crate::config_cache::{ConfigCache, Kept};
+use crate::{
+    config_cache::{ConfigCache, Kept},
+    published::Publisher,
+};
 
 /// What a node holds, for the stream's task and the blocking threads that it sends to work. Never
 /// contended: the task waits for them.
@@ -31,6 +34,16 @@ impl SharedHolding {
     /// Holds nothing.
     pub(crate) fn new(registry: Registry) -> Self {
         Self(Arc::new(Mutex::new(Holding::new(registry))))
+    }
+
+    /// Compiles what is held again: what this machine has has changed.
+    pub(crate) fn refresh(&self) {
+        self.lock().live.refresh();
+    }
+
+    /// Serves what is held.
+    pub(crate) fn publish(&self, publisher: &Publisher) {
+        publisher.hold(self.lock().live());
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Holding> {

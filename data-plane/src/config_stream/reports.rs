@@ -7,11 +7,21 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use gatewright_proto::v1::{KeySetState, NodeReport, ServiceState, StranglerState, TargetHealth};
+use gatewright_engine::{plugin::UsedSecret, secret::Lack};
+use gatewright_proto::{
+    Key, Kind,
+    v1::{
+        CredentialUse, KeySetState, MissingSecret, NodeReport, ServiceState, StranglerState,
+        TargetHealth,
+    },
+};
 use prost::Message as _;
 
 /// Most bytes of a report, encoded. Control planes keep one of each node, and share it.
 const MAX_REPORT_BYTES: usize = 64 << 10;
+
+/// Most credentials in a report, beyond that: their names may have 253 bytes.
+const MAX_CREDENTIALS: usize = 50;
 
 /// A part of the node that knows how something fares. It is asked once a second, on the control runtime;
 /// it must not wait.
@@ -55,6 +65,9 @@ pub(crate) struct Draft {
     services: BTreeMap<String, ServiceState>,
     stranglers: Vec<StranglerState>,
     key_sets: Vec<KeySetState>,
+    missing_secrets: Vec<MissingSecret>,
+    /// When credentials were last used.
+    credentials: BTreeMap<String, u64>,
 }
 
 impl Draft {
@@ -96,6 +109,24 @@ impl Draft {
         self.key_sets.push(row);
     }
 
+    /// Adds a secret that a plugin needs and has not got.
+    pub(crate) fn missing_secret(&mut self, plugin: &str, secret: &UsedSecret, lack: &Lack) {
+        self.missing_secrets.push(MissingSecret {
+            resource: Key::new(Kind::Plugin, plugin).to_string(),
+            field: secret.field.clone(),
+            reference: secret.place.to_string(),
+            reason: match lack {
+                Lack::Missing(reason) => reason.clone(),
+                Lack::Elsewhere => "this node has no secrets of its own".to_owned(),
+            },
+        });
+    }
+
+    /// Adds when a credential was last used.
+    pub(crate) fn credential(&mut self, credential: &str, last_used_ms: u64) {
+        self.credentials.insert(credential.to_owned(), last_used_ms);
+    }
+
     /// Puts what is unwell first, and leaves off the last where it is too much.
     fn finish(self) -> NodeReport {
         let (mut targets, mut services): (Vec<_>, Vec<_>) = (
@@ -132,9 +163,33 @@ impl Draft {
         report.stranglers = stranglers.filter(|it| fits(it.encoded_len())).collect();
         let key_sets = self.key_sets.into_iter();
         report.key_sets = key_sets.filter(|it| fits(it.encoded_len())).collect();
+        let mut missing = self.missing_secrets;
+        missing.sort_by(|one, other| {
+            (&one.resource, &one.field).cmp(&(&other.resource, &other.field))
+        });
+        let missing = missing.into_iter();
+        report.missing_secrets = missing.filter(|it| fits(it.encoded_len())).collect();
         report.omitted = omitted;
+        report.credentials = recent(self.credentials);
         report
     }
+}
+
+/// As many as there is room for, others each time.
+fn recent(credentials: BTreeMap<String, u64>) -> Vec<CredentialUse> {
+    let from = match credentials.len().checked_sub(MAX_CREDENTIALS) {
+        None | Some(0) => 0,
+        Some(_) => rand::random_range(0..credentials.len()),
+    };
+    let (all, count) = (credentials.into_iter(), MAX_CREDENTIALS);
+    let used = |(credential, last_used_ms)| CredentialUse {
+        credential,
+        last_used_ms,
+    };
+    let mut uses: Vec<CredentialUse> = all.map(used).collect();
+    uses.rotate_left(from);
+    uses.truncate(count);
+    uses
 }
 
 #[cfg(test)]

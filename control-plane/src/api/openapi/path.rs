@@ -37,7 +37,11 @@ pub(super) fn paths() -> Map<String, Value> {
             .takes(&["name", "limit", "after", "label"])
             .answers(200, &page(child))
             .fails(&["NotFound"]);
-        paths.insert(path, json!({"get": operation.done()}));
+        let mut methods = json!({"get": operation.done()});
+        if (parent, child) == (Kind::Consumer.plural(), Kind::Credential.plural()) {
+            methods["post"] = issue();
+        }
+        paths.insert(path, methods);
     }
     paths.extend(many());
     paths.extend(history::paths());
@@ -48,6 +52,20 @@ pub(super) fn paths() -> Map<String, Value> {
     paths.extend(schema::paths());
     paths.extend(probes());
     paths
+}
+
+/// Gives a consumer a credential.
+fn issue() -> Value {
+    let resource = schema_of(&schema_name(Kind::Credential));
+    let summary = "Give a consumer a credential; a key that is made for it is shown this once";
+    let example = json!({"expires_at_ms": "2027-01-31T00:00:00Z"});
+    Operation::new("issue_credential", "credentials", summary)
+        .takes(&["name", "dry_run", "wait", "comment"])
+        .takes_body(DOCUMENT_TYPES, &resource, &example)
+        .answers(201, &resource)
+        .tells_version(201)
+        .fails(&["NotFound", "Conflict", "NotApplied"])
+        .done()
 }
 
 pub(super) const DOCUMENT_TYPES: &[&str] = &["application/json", "application/yaml"];

@@ -106,11 +106,18 @@ impl Registration {
     }
 
     /// It has told how its parts fare.
-    pub(in crate::discovery) fn fares(&self, report: NodeReport) -> Result<(), Status> {
+    pub(in crate::discovery) fn fares(&self, mut report: NodeReport) -> Result<(), Status> {
         if report.encoded_len() > MAX_FACTS_BYTES {
             return Err(Status::resource_exhausted("a node report of over 80 KiB"));
         }
-        self.with(Mark::Facts, |node| node.facts = report);
+        // Facts of the credentials, not of the node: kept elsewhere.
+        let uses = std::mem::take(&mut report.credentials);
+        self.nodes.uses().note(uses);
+        self.with_if(
+            |node| node.facts != report,
+            Mark::Facts,
+            |node| node.facts = report.clone(),
+        );
         Ok(())
     }
 

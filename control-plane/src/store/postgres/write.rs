@@ -2,7 +2,7 @@
 //!
 //! The number of statements does not depend on the number of edits: rows travel as arrays.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gatewright_proto::Key;
@@ -19,18 +19,21 @@ use super::{
     LOAD_FACTOR,
     listen::CHANNEL,
 };
+use crate::secrets::Keyring;
 
 /// A write under way.
 struct Pending {
     transaction: sqlx::Transaction<'static, Backend>,
     head: Head,
     timeout: Duration,
+    keyring: Arc<Keyring>,
 }
 
 /// Takes the lock.
 pub(super) async fn begin(
     writer: &PgPool,
     timeout: Duration,
+    keyring: Arc<Keyring>,
 ) -> Result<impl Transaction + 'static, StoreError> {
     let mut transaction = writer.begin().await?;
     let (head, _) = lock(&mut transaction).await?;
@@ -38,6 +41,7 @@ pub(super) async fn begin(
         transaction,
         head,
         timeout: timeout * LOAD_FACTOR,
+        keyring,
     })
 }
 
@@ -56,7 +60,7 @@ impl Transaction for Pending {
     }
 
     async fn changes_after(&mut self, revision: u64) -> Result<Option<Vec<Change>>, StoreError> {
-        let work = super::changes_after(&mut self.transaction, revision);
+        let work = super::changes_after(&mut self.transaction, revision, &self.keyring);
         bounded(self.timeout, work).await
     }
 
@@ -78,7 +82,7 @@ impl Pending {
         let next = self.head.revision + 1;
         let edits = plan::by_key(edits);
         let current = current(&mut self.transaction, edits.keys()).await?;
-        let writes = plan::plan(edits, current, next)?;
+        let writes = plan::plan(edits, current, next, &self.keyring)?;
         if writes.is_empty() {
             return Ok((self.head.revision, Vec::new()));
         }
@@ -156,16 +160,17 @@ async fn record(
     let column = |of: fn(&Write) -> &str| writes.iter().map(of).collect::<Vec<_>>();
     let bodies = |of: fn(&Write) -> Option<&str>| writes.iter().map(of).collect::<Vec<_>>();
     sqlx::query(
-        "insert into change (revision, position, kind, name, before, after)
-         select $1, position - 1, kind, name, before::json, after::json
-         from unnest($2::text[], $3::text[], $4::text[], $5::text[])
-             with ordinality as written (kind, name, before, after, position)",
+        "insert into change (revision, position, kind, name, before, after, sealed_with)
+         select $1, position - 1, kind, name, before::json, after::json, sealed_with
+         from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+             with ordinality as written (kind, name, before, after, sealed_with, position)",
     )
     .bind(signed(next))
     .bind(column(|write| write.change.key.kind.as_str()))
     .bind(column(|write| &write.change.key.name))
-    .bind(bodies(|write| write.before.as_deref()))
-    .bind(bodies(|write| write.after.as_deref()))
+    .bind(bodies(Write::text_before))
+    .bind(bodies(Write::text_after))
+    .bind(bodies(Write::sealed_with))
     .execute(connection)
     .await?;
     Ok(())
@@ -199,13 +204,15 @@ async fn replace(
             .map(|(_, hash)| hash.to_string())
     };
     sqlx::query(
-        "insert into resource (kind, name, body, version, revision, created_revision, updated_at)
-         select kind, name, body::json, version, $6, created_revision, $7
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-             as written (kind, name, body, version, created_revision)
+        "insert into resource
+             (kind, name, body, version, revision, created_revision, updated_at, sealed_with)
+         select kind, name, body::json, version, $6, created_revision, $7, sealed_with
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $8::text[])
+             as written (kind, name, body, version, created_revision, sealed_with)
          on conflict (kind, name) do update set
              body = excluded.body, version = excluded.version, revision = excluded.revision,
-             created_revision = excluded.created_revision, updated_at = excluded.updated_at",
+             created_revision = excluded.created_revision, updated_at = excluded.updated_at,
+             sealed_with = excluded.sealed_with",
     )
     .bind(kept().map(kind).collect::<Vec<_>>())
     .bind(
@@ -213,11 +220,7 @@ async fn replace(
             .map(|write| write.change.key.name.as_str())
             .collect::<Vec<_>>(),
     )
-    .bind(
-        kept()
-            .map(|write| write.after.as_deref())
-            .collect::<Vec<_>>(),
-    )
+    .bind(kept().map(Write::text_after).collect::<Vec<_>>())
     .bind(kept().map(version).collect::<Vec<_>>())
     .bind(
         kept()
@@ -226,6 +229,7 @@ async fn replace(
     )
     .bind(signed(next))
     .bind(writes[0].change.at_ms)
+    .bind(kept().map(Write::after_sealed_with).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -13,18 +13,21 @@ use super::super::{
     plan::{self, Current, Write},
     sql,
 };
+use crate::secrets::Keyring;
 
 /// A write under way.
 struct Pending {
     transaction: sqlx::Transaction<'static, Backend>,
     head: Head,
     committed: Arc<Notify>,
+    keyring: Arc<Keyring>,
 }
 
 /// Takes the write lock.
 pub(super) async fn begin(
     writer: &SqlitePool,
     committed: Arc<Notify>,
+    keyring: Arc<Keyring>,
 ) -> Result<impl Transaction + 'static, StoreError> {
     let mut transaction = writer.begin_with("begin immediate").await?;
     let (head, _) = super::head(&mut transaction).await?;
@@ -32,6 +35,7 @@ pub(super) async fn begin(
         transaction,
         head,
         committed,
+        keyring,
     })
 }
 
@@ -42,7 +46,7 @@ impl Transaction for Pending {
     }
 
     async fn changes_after(&mut self, revision: u64) -> Result<Option<Vec<Change>>, StoreError> {
-        super::changes_after(&mut self.transaction, revision).await
+        super::changes_after(&mut self.transaction, revision, &self.keyring).await
     }
 
     async fn commit(
@@ -53,7 +57,7 @@ impl Transaction for Pending {
         let next = self.head.revision + 1;
         let edits = plan::by_key(edits);
         let current = current(&mut self.transaction, edits.keys()).await?;
-        let writes = plan::plan(edits, current, next)?;
+        let writes = plan::plan(edits, current, next, &self.keyring)?;
         if writes.is_empty() {
             return Ok((self.head.revision, Vec::new()));
         }
@@ -116,15 +120,16 @@ async fn record(
     write: &Write,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "insert into change (revision, position, kind, name, before, after)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into change (revision, position, kind, name, before, after, sealed_with)
+         values ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(signed(write.change.revision))
     .bind(position)
     .bind(write.change.key.kind.as_str())
     .bind(&write.change.key.name)
-    .bind(&write.before)
-    .bind(&write.after)
+    .bind(write.text_before())
+    .bind(write.text_after())
+    .bind(write.sealed_with())
     .execute(connection)
     .await?;
     Ok(())
@@ -140,16 +145,17 @@ async fn replace(connection: &mut SqliteConnection, write: &Write) -> Result<(),
     };
     sqlx::query(
         "insert or replace into resource
-             (kind, name, body, version, revision, created_revision, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+             (kind, name, body, version, revision, created_revision, updated_at, sealed_with)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(key.kind.as_str())
     .bind(&key.name)
-    .bind(body)
+    .bind(&body.text)
     .bind(version.to_string())
     .bind(signed(write.change.revision))
     .bind(write.created_revision)
     .bind(write.change.at_ms)
+    .bind(write.after_sealed_with())
     .execute(connection)
     .await?;
     Ok(())

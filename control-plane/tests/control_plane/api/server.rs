@@ -14,7 +14,7 @@ use gatewright_control_plane::{
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::store::database::Database;
+use crate::store::database::{Database, MASTER_KEY};
 
 pub(super) const TOKEN: &str = "a-token-of-the-tests";
 
@@ -29,7 +29,12 @@ pub(super) struct Server {
 
 /// The API on a database; this much may register.
 pub(super) async fn api_on(database: &Database, limits: Limits) -> Api {
-    let catalog = Catalog::load(database.open().await).await.unwrap();
+    api_with(database, MASTER_KEY, limits).await
+}
+
+async fn api_with(database: &Database, master_keys: &str, limits: Limits) -> Api {
+    let store = database.open_with(master_keys).await.unwrap();
+    let catalog = Catalog::load(store).await.unwrap();
     let tokens = format!("tester={TOKEN},agent:register:orders={AGENT}");
     let tokens = Tokens::parse(&tokens.into()).unwrap();
     let fleet = Fleet::new(Nodes::default(), catalog.store.clone(), "test");
@@ -58,6 +63,14 @@ impl Server {
     /// On this database; this much may register.
     pub(super) async fn limited(database: Database, limits: Limits) -> Self {
         let router = router(api_on(&database, limits).await);
+        let database = Some(database);
+        Self { router, database }
+    }
+
+    /// On a file, with these master keys.
+    pub(super) async fn with_master_key(keys: &str) -> Self {
+        let database = Database::sqlite();
+        let router = router(api_with(&database, keys, Limits::default()).await);
         let database = Some(database);
         Self { router, database }
     }

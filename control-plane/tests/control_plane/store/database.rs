@@ -2,12 +2,18 @@
 
 use std::{env, sync::Arc};
 
-use gatewright_control_plane::store::{Authorship, Edit, Store, StoreSettings, open};
+use gatewright_control_plane::{
+    secrets::Keyring,
+    store::{Authorship, Edit, Store, StoreError, StoreSettings, open},
+};
 use gatewright_proto::{Key, Kind, Resource};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 const VARIABLE: &str = "GATEWRIGHT_TEST_POSTGRES_URL";
+
+/// What secrets are encrypted with in it.
+pub(crate) const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// An empty database, and what to remove at the end.
 pub(crate) enum Database {
@@ -56,8 +62,47 @@ impl Database {
 
     /// A store on it.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
-        let opened = open(&self.url(), &StoreSettings::default()).await;
+        let opened = self.open_with(MASTER_KEY).await;
         opened.unwrap_or_else(|error| panic!("{}: {error:?}", self.url()))
+    }
+
+    /// A store on it, with these master keys.
+    pub(crate) async fn open_with(&self, keys: &str) -> Result<Arc<dyn Store>, StoreError> {
+        let settings = StoreSettings {
+            keyring: Arc::new(Keyring::parse(keys).unwrap()),
+            ..StoreSettings::default()
+        };
+        open(&self.url(), &settings).await
+    }
+
+    /// All that is in it, as text.
+    pub(crate) async fn dump(&self) -> String {
+        let mut dump = String::new();
+        let bodies = "select kind || name || cast(body as text) || version from resource";
+        let history = "select kind || name || coalesce(cast(before as text), '') || coalesce(cast(after as text), '')
+                       from change";
+        for statement in [bodies, history] {
+            let rows: Vec<String> = match self {
+                Self::Postgres { .. } => {
+                    let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+                    let rows = sqlx::query_scalar(statement);
+                    rows.fetch_all(&mut connection).await.unwrap()
+                }
+                Self::Sqlite(_) => {
+                    let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+                    let rows = sqlx::query_scalar(statement);
+                    rows.fetch_all(&mut connection).await.unwrap()
+                }
+            };
+            dump.extend(rows.into_iter().map(|row| row + "\n"));
+        }
+        if let Self::Sqlite(dir) = self {
+            for file in std::fs::read_dir(dir.path()).unwrap() {
+                let bytes = std::fs::read(file.unwrap().path()).unwrap();
+                dump.push_str(&String::from_utf8_lossy(&bytes));
+            }
+        }
+        dump
     }
 
     /// Runs a statement behind the store's back.

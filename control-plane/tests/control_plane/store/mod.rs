@@ -7,6 +7,7 @@ pub(crate) mod database;
 mod lease;
 mod rollout;
 mod roster;
+mod sealing;
 mod shared;
 mod sqlite;
 mod url;

@@ -61,7 +61,10 @@ impl Compiler<'_> {
             {
                 let shared = |scope: &String| Arc::from(scope.as_str());
                 let end = credential.expires_at_ms;
+                let known = self.previous.and_then(|it| proof.find(&it.consumers));
+                let known = known.filter(|it| *it.name == *key.name);
                 let credential = Arc::new(Credential {
+                    last_use: known.map(|it| Arc::clone(&it.last_use)).unwrap_or_default(),
                     name: key.name.as_str().into(),
                     consumer: Arc::clone(consumer),
                     scopes: credential.scopes.iter().map(shared).collect(),
@@ -92,6 +95,16 @@ impl Proof {
         };
         let reason = format!("credential `{}` has the same {field}", other.name);
         Mistake::new(field, "duplicate", reason)
+    }
+
+    fn find<'c>(&self, consumers: &'c Consumers) -> Option<&'c Arc<Credential>> {
+        match self {
+            Self::Key(digest) => consumers.by_key.get(digest),
+            Self::Password(username, _) => {
+                let login = consumers.by_username.get(username);
+                login.map(|it| &it.credential)
+            }
+        }
     }
 
     fn take_out(&self, consumers: &mut Consumers) {

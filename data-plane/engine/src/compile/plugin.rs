@@ -30,7 +30,9 @@ impl Compiler<'_> {
             let previous = self
                 .previous
                 .and_then(|it| it.plugins.get(key.name.as_str()));
-            let built = self.registry.build(plugin, held.version, previous);
+            let built = self
+                .registry
+                .build((plugin, held.version), self.set, previous);
             let instance = match built {
                 Ok(instance) if !self.is_bad(key) => instance,
                 Ok(_) => Instance::closed(key.name.as_str().into()),

@@ -3,9 +3,7 @@
 use gatewright_proto::{Kind, Resource};
 
 use super::{Compiler, Mistake};
-
-/// Largest value, in bytes.
-const MAX_BYTES: usize = 64 * 1024;
+use crate::secret::{MAX_SECRET_BYTES as MAX_BYTES, Place};
 
 impl Compiler<'_> {
     /// Checks the values. They are read where they are referred to.
@@ -14,9 +12,15 @@ impl Compiler<'_> {
             let Resource::Secret(secret) = &*held.resource else {
                 continue;
             };
-            if secret.value.is_empty() {
+            if secret.value.is_empty() && secret.source.is_empty() {
                 self.add(key, Mistake::required("value"));
-            } else if secret.value.len() > MAX_BYTES {
+            }
+            let from_vault = matches!(Place::parse(&secret.source), Ok(Place::Vault(_)));
+            if !secret.source.is_empty() && !from_vault {
+                let reason = "must be `vault:MOUNT/PATH#FIELD`";
+                self.add(key, Mistake::value("source", reason));
+            }
+            if secret.value.len() > MAX_BYTES {
                 let reason = format!("{} bytes; at most {MAX_BYTES}", secret.value.len());
                 self.add(key, Mistake::value("value", reason));
             }

@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Build, Configure, Flow, InvalidSetting, Plugin};
-use crate::RequestContext;
+use super::{Build, Configure, Flow, InvalidSetting, Plugin, SecretRef};
+use crate::{RequestContext, reference::Reference};
 
 /// Most edits of one direction.
 const MAX_EDITS: usize = 256;
@@ -63,6 +63,8 @@ struct EditSettings {
     set: BTreeMap<String, String>,
     /// Fields and a value they get besides those they have.
     add: BTreeMap<String, String>,
+    /// Fields and where the one value is that they get, as `secret:NAME`. Where it is missing requests are refused.
+    set_secret: BTreeMap<String, SecretRef>,
 }
 
 impl Configure for Headers {
@@ -70,7 +72,7 @@ impl Configure for Headers {
     const SUMMARY: &'static str = "Removes, renames, sets and adds header fields.";
     const DOCS: &'static str = "\
 Edits header fields of the request, the response or both, in this order: `remove`, `rename`, `set`,
-`add`. Values are fixed texts. Responses include the gateway's own answers, if the plugin ran.
+`add`. Values are fixed texts, or with `set_secret` those of secrets (`docs/secrets.md`). Responses include the gateway's own answers, if the plugin ran.
 
 Fields that frame or route a message cannot be edited: `Connection`, `Content-Length`, `Host`,
 `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding` and `Upgrade`. (`preserve_host` of
@@ -87,17 +89,35 @@ response:
     const PER_CONSUMER: bool = true;
     type Settings = Settings;
 
-    fn configure(settings: Settings, _build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
+    fn configure(settings: Settings, build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
         let mut mistakes = Vec::new();
-        let headers = Self {
+        let mut headers = Self {
             request: settings.request.compile("request", &mut mistakes),
             response: settings.response.compile("response", &mut mistakes),
         };
+        let secrets = settings.request.secrets("request", build, &mut mistakes);
+        headers.request.set.extend(secrets);
+        let secrets = settings.response.secrets("response", build, &mut mistakes);
+        headers.response.set.extend(secrets);
         if mistakes.is_empty() {
             Ok(headers)
         } else {
             Err(mistakes)
         }
+    }
+
+    fn references(settings: &Settings) -> Vec<Reference> {
+        let directions = [
+            ("request", &settings.request),
+            ("response", &settings.response),
+        ];
+        let secrets = directions.iter().flat_map(|(direction, edits)| {
+            let secrets = edits.set_secret.iter();
+            secrets.map(move |(name, secret)| (format!("{direction}.set_secret.{name}"), secret))
+        });
+        secrets
+            .filter_map(|(field, secret)| secret.reference(field))
+            .collect()
     }
 }
 
@@ -136,7 +156,8 @@ impl Edits {
 
 impl EditSettings {
     fn compile(&self, direction: &str, mistakes: &mut Vec<InvalidSetting>) -> Edits {
-        let count = self.remove.len() + self.rename.len() + self.set.len() + self.add.len();
+        let values = self.set.len() + self.add.len() + self.set_secret.len();
+        let count = self.remove.len() + self.rename.len() + values;
         if count > MAX_EDITS {
             let reason = format!("has more than {MAX_EDITS} edits");
             mistakes.push(InvalidSetting::new(direction, reason));
@@ -154,6 +175,33 @@ impl EditSettings {
         edits.set = fields(&self.set, &format!("{direction}.set"), mistakes);
         edits.add = fields(&self.add, &format!("{direction}.add"), mistakes);
         edits
+    }
+
+    /// The fields whose values are secrets, which no log shows.
+    fn secrets(
+        &self,
+        direction: &str,
+        build: &Build<'_>,
+        mistakes: &mut Vec<InvalidSetting>,
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        let mut list = Vec::with_capacity(self.set_secret.len());
+        for (key, secret) in &self.set_secret {
+            let field = format!("{direction}.set_secret.{key}");
+            let text = build.secret(field.as_str(), secret);
+            let name = name(key, || field.clone(), mistakes);
+            match (name, HeaderValue::from_str(text.expose())) {
+                (Some(name), Ok(mut value)) => {
+                    value.set_sensitive(true);
+                    list.push((name, value));
+                }
+                (_, Err(_)) => {
+                    let reason = "the secret has a character that no field may have";
+                    mistakes.push(InvalidSetting::new(field, reason));
+                }
+                (None, Ok(_)) => {}
+            }
+        }
+        list
     }
 }
 

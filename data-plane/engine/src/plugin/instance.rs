@@ -7,7 +7,7 @@ use gatewright_proto::{
     v1::{Attach, attach::To},
 };
 
-use super::{Flow, Gauge, Plugin, when::When};
+use super::{Flow, Gauge, Plugin, UsedSecret, when::When};
 use crate::{Action, Code, Rejection, RequestContext};
 
 /// A plugin resource, compiled.
@@ -35,6 +35,8 @@ pub struct Instance {
     pub(super) except: Box<[Scope]>,
     /// The policy.
     pub plugin: Box<dyn Plugin>,
+    /// The secrets it was built with. Where one is missing it refuses every request that it applies to.
+    pub secrets: Box<[UsedSecret]>,
 }
 
 /// What a plugin is attached to, or does not apply to. From broad to narrow.
@@ -124,6 +126,7 @@ impl Instance {
             refuses: true,
             when: None,
             except: Box::new([]),
+            secrets: Box::new([]),
         })
     }
 

@@ -12,7 +12,7 @@ use http::{Response, response};
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
-use crate::{Rejection, RequestContext, reference::Reference};
+use crate::{Code, Rejection, RequestContext, reference::Reference, secret::SecretSources};
 
 mod chain;
 mod clients;
@@ -20,6 +20,7 @@ mod instance;
 mod page;
 mod registry;
 mod run;
+mod secret_ref;
 mod settings;
 mod spelling;
 mod state;
@@ -47,6 +48,7 @@ pub use instance::{Instance, Scope};
 pub use page::plugin_page;
 pub use registry::Registry;
 pub use run::{Answer, Ran, admit, admit_rest, respond};
+pub use secret_ref::{SecretRef, UsedSecret};
 pub use spelling::nearest;
 pub use state::States;
 
@@ -154,6 +156,10 @@ pub struct Build<'a> {
     pub states: &'a States,
     /// What the node does for it.
     pub clients: &'a Clients,
+    /// Where secrets are.
+    sources: SecretSources<'a>,
+    /// Those it has asked for.
+    used: secret_ref::Used,
 }
 
 /// Builds a policy from settings in JSON.

@@ -1,6 +1,6 @@
 //! Turns plugin resources into instances.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use gatewright_proto::{
     Key, Kind, Version,
@@ -8,9 +8,14 @@ use gatewright_proto::{
 };
 
 use super::{
-    Build, Clients, Instance, PLUGINS, PluginType, Scope, States, spelling::nearest, when::When,
+    Build, Clients, Instance, InvalidSetting, PLUGINS, PluginType, Scope, States,
+    secret_ref::Unavailable, spelling::nearest, when::When,
 };
-use crate::{CompileError, reference::Reference};
+use crate::{
+    CompileError, ResourceSet,
+    reference::Reference,
+    secret::{LocalSecrets, NoNode, SecretSources},
+};
 
 /// How far `order` reaches either way.
 const MAX_ORDER: i32 = 10_000;
@@ -24,6 +29,8 @@ pub struct Registry {
     pub states: States,
     /// What the node does for them.
     pub clients: Clients,
+    /// The machine's secrets.
+    pub local: Arc<dyn LocalSecrets>,
 }
 
 impl Default for Registry {
@@ -41,6 +48,7 @@ impl Registry {
             types: PLUGINS.iter().filter(known).collect(),
             states: States::default(),
             clients: Clients::default(),
+            local: Arc::new(NoNode),
         }
     }
 
@@ -49,17 +57,25 @@ impl Registry {
         self.types.iter().find(|it| it.name == name).copied()
     }
 
-    /// Builds an instance, or takes `previous` over if it was built from the same version.
+    /// Builds an instance, or takes `previous` over if it was built from the same version and secrets. `set` has the
+    /// secrets.
     ///
     /// # Errors
     /// Everything wrong with the resource itself. That what it names exists is not checked here.
     pub fn build(
         &self,
-        plugin: &v1::Plugin,
-        version: Version,
+        (plugin, version): (&v1::Plugin, Version),
+        set: &ResourceSet,
         previous: Option<&Arc<Instance>>,
     ) -> Result<Arc<Instance>, Vec<CompileError>> {
-        if let Some(previous) = previous.filter(|it| it.version == Some(version)) {
+        let sources = SecretSources {
+            set,
+            local: &*self.local,
+        };
+        let same = |it: &&Arc<Instance>| {
+            it.version == Some(version) && it.secrets.iter().all(|used| used.is_same(&sources))
+        };
+        if let Some(previous) = previous.filter(same) {
             return Ok(Arc::clone(previous));
         }
         let mut errors = Errors::of(plugin);
@@ -77,8 +93,11 @@ impl Registry {
             name: &name,
             states: &self.states,
             clients: &self.clients,
+            sources,
+            used: RefCell::default(),
         };
         let policy = known.and_then(|it| errors.policy(plugin, it, &build));
+        let secrets = build.used.into_inner().into();
         let (Some(known), Some(scope), Some(policy), true) =
             (known, scope, policy, errors.list.is_empty())
         else {
@@ -95,6 +114,7 @@ impl Registry {
             when,
             except,
             plugin: policy,
+            secrets,
         }))
     }
 
@@ -221,9 +241,21 @@ impl Errors {
         known: &PluginType,
         build: &Build<'_>,
     ) -> Option<Box<dyn super::Plugin>> {
-        match (known.build)(&plugin.settings, build) {
-            Ok(policy) => Some(policy),
+        let built = (known.build)(&plugin.settings, build);
+        let used = build.used.borrow();
+        let missing = used.iter().filter(|it| it.found.is_err());
+        let missing: Vec<&str> = missing.map(|it| it.field.as_str()).collect();
+        match built {
+            Ok(policy) if missing.is_empty() => Some(policy),
+            Ok(_) => Some(Box::new(Unavailable)),
             Err(mistakes) => {
+                // What is wrong with a text that is not there is no mistake.
+                let absent = |it: &InvalidSetting| {
+                    missing.contains(&format!("settings.{}", it.field).as_str())
+                };
+                if !missing.is_empty() && mistakes.iter().all(absent) {
+                    return Some(Box::new(Unavailable));
+                }
                 for mistake in mistakes {
                     let field = match mistake.field.as_str() {
                         "" => "settings".to_owned(),

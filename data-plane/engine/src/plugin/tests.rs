@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use super::{Chain, Instance, PLUGINS, Registry, plugin_page};
+use crate::ResourceSet;
 
 pub(crate) mod request;
 
@@ -155,16 +156,24 @@ fn shadow_means_nothing_to_a_type_that_never_refuses() {
 #[test]
 fn an_unchanged_resource_keeps_its_instance() {
     let registry = Registry::default();
-    let settings = json!({"deny": ["10.0.0.0/8"]});
+    let (settings, set) = (json!({"deny": ["10.0.0.0/8"]}), ResourceSet::default());
     let version = |byte| gatewright_proto::Version::from_slice(&[byte; 16]).unwrap();
     let one = registry
-        .build(&resource("ip-filter", &settings), version(1), None)
+        .build((&resource("ip-filter", &settings), version(1)), &set, None)
         .unwrap();
     let same = registry
-        .build(&resource("ip-filter", &settings), version(1), Some(&one))
+        .build(
+            (&resource("ip-filter", &settings), version(1)),
+            &set,
+            Some(&one),
+        )
         .unwrap();
     let changed = registry
-        .build(&resource("ip-filter", &settings), version(2), Some(&one))
+        .build(
+            (&resource("ip-filter", &settings), version(2)),
+            &set,
+            Some(&one),
+        )
         .unwrap();
     assert!(std::sync::Arc::ptr_eq(&one, &same));
     assert!(!std::sync::Arc::ptr_eq(&one, &changed));

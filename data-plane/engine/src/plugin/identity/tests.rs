@@ -92,6 +92,7 @@ fn asking(requirement: Requirement, settings: &serde_json::Value) -> Arc<Instanc
             requirement,
             shared,
         }),
+        secrets: Box::new([]),
     })
 }
 

@@ -64,6 +64,7 @@ fn trace(name: &'static str, order: i32, does: Does) -> Instance {
         when: None,
         except: Box::new([]),
         plugin: Box::new(Trace { name, does }),
+        secrets: Box::new([]),
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     Action, Client, CompileError, Consumer, Consumers, Credential, Identity, Login, Rejection,
-    RequestContext, Route, Snapshot,
+    RequestContext, ResourceSet, Route, Snapshot,
     password::PasswordHash,
     plugin::{Answer, Chain, Instance, PLUGINS, Registry, admit, respond},
 };
@@ -55,7 +55,7 @@ pub(crate) fn build(
     plugin: &v1::Plugin,
 ) -> Result<Arc<Instance>, Vec<CompileError>> {
     let version = Version::of(&gatewright_proto::Resource::Plugin(plugin.clone()));
-    registry.build(plugin, version, None)
+    registry.build((plugin, version), &ResourceSet::default(), None)
 }
 
 /// A registry whose instances share state, as over configurations.
@@ -187,6 +187,7 @@ impl Request {
             consumer: Arc::new(consumer),
             scopes: scopes.iter().copied().map(Arc::from).collect(),
             expires_at: None,
+            last_use: Arc::default(),
         });
         let identity = Identity::of_credential("test", &credential);
         self.context.identify(identity).unwrap();
@@ -202,6 +203,7 @@ impl Request {
             consumer: Arc::clone(&consumer),
             scopes: Vec::new(),
             expires_at: None,
+            last_use: Arc::default(),
         };
         self.consumers.by_key.insert(hash, Arc::new(credential));
         self.consumers
@@ -222,6 +224,7 @@ impl Request {
             consumer: Arc::new(consumer),
             scopes: Vec::new(),
             expires_at,
+            last_use: Arc::default(),
         };
         let login = Login {
             credential: Arc::new(credential),
