@@ -1,5 +1,5 @@
 //! Which control plane to talk to, and as whom: flags, then variables, then a context of the config file,
-//! then the default of `gatewright dev`.
+//! then, for the server, the default of `gatewright dev`.
 
 use std::{
     collections::BTreeMap,

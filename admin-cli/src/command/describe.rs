@@ -1,6 +1,7 @@
 //! `gatewright describe`: a resource and what it is connected with.
 
 mod fares;
+mod keys;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -170,7 +171,7 @@ impl Description {
             "Still goes to the legacy service",
             legacy(&self.strangler).into_iter(),
         )?;
-        section(terminal, "Keys", fetched(&self.fetched).into_iter())?;
+        section(terminal, "Keys", keys::lines(&self.fetched).into_iter())?;
         section(terminal, "Refused", self.rejects.iter().map(output::cell))?;
         match &self.fares {
             Some(fares) => fares.write(terminal),
@@ -209,31 +210,6 @@ fn legacy(strangler: &Value) -> Vec<String> {
         let (method, path) = (output::cell(&it["method"]), output::cell(&it["path"]));
         format!("{method} {path}: {}", of(it))
     }));
-    lines
-}
-
-/// How the fetching of keys goes, and which are in force.
-fn fetched(fetched: &Value) -> Vec<String> {
-    let keys = list(&fetched["keys"]);
-    let mut lines: Vec<String> = keys
-        .iter()
-        .map(|key| {
-            let (kid, algorithms) = (output::cell(&key["kid"]), output::cell(&key["algorithms"]));
-            format!("{kid}: {algorithms}")
-        })
-        .collect();
-    let failures = fetched["failures"].as_u64().unwrap_or(0);
-    if failures > 0 {
-        let error = output::cell(&fetched["error"]);
-        lines.push(format!(
-            "failed {failures} times since the last fetch: {error}"
-        ));
-    }
-    lines.extend(
-        list(&fetched["skipped"])
-            .iter()
-            .map(|it| format!("not used: {}", output::cell(it))),
-    );
     lines
 }
 

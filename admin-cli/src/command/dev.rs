@@ -237,6 +237,9 @@ Try:
     -H 'Content-Type: application/json' -d '{{\"service\": \"sample\", \"paths\": [{{\"prefix\": \"/mine\"}}]}}'
   curl http://{http}/mine                                            # 200, at once
 
+  export GATEWRIGHT_SERVER=http://{admin} GATEWRIGHT_ADMIN_TOKEN={token}
+  gatewright get routes                                              # the command line; here, `cargo run -- get routes`
+
 Ctrl-C ends it."
     ));
 }

@@ -113,6 +113,10 @@ impl Register {
         (terminal, stop): (&mut Terminal<'_>, &CancellationToken),
     ) -> anyhow::Result<Option<u8>> {
         let has_command = child.is_there();
+        if has_command {
+            let address = &self.address;
+            terminal.note(&format!("waiting until `{address}` accepts connections"))?;
+        }
         tokio::select! {
             () = self.accepts(has_command) => {}
             code = child.ended() => return Ok(Some(code)),

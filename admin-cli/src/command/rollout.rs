@@ -133,7 +133,10 @@ fn line(status: &Value) -> String {
     let text = |field: &str| output::cell(&status[field]);
     let (phase, percent, reason) = (text("phase"), text("percent"), text("reason"));
     let [canary, baseline] = ["canary", "baseline"].map(|of| seen(&status["seen"][of]));
-    let mut line = format!("{phase}, {percent} %: {reason}");
+    let mut line = format!("{phase}, {percent} %");
+    if !reason.is_empty() {
+        line = format!("{line}: {reason}");
+    }
     if phase == "running" {
         line = format!("{line}; canary {canary}, baseline {baseline}");
     }
@@ -145,7 +148,12 @@ fn seen(of: &Value) -> String {
     let number = |field: &str| of[field].as_f64();
     let requests = output::cell(&of["requests"]);
     let errors = number("error_percent").unwrap_or(0.0);
-    let mut text = format!("{requests} requests, {errors:.1} % errors");
+    let noun = if requests == "1" {
+        "request"
+    } else {
+        "requests"
+    };
+    let mut text = format!("{requests} {noun}, {errors:.1} % errors");
     if let Some(p99_ms) = number("p99_ms") {
         text = format!("{text}, p99 {p99_ms:.1} ms");
     }
@@ -218,7 +226,7 @@ fn write(status: &Value, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
 mod tests {
     use serde_json::json;
 
-    use super::line;
+    use super::{line, seen};
 
     #[test]
     fn a_rollout_that_is_watched_is_one_line() {
@@ -230,5 +238,12 @@ mod tests {
         let expected = "running, 5 %: step 1 of 2: 5 %; canary 200 requests, 1.5 % errors, \
                         p99 12.3 ms, baseline 7 requests, 0.0 % errors";
         assert_eq!(line(&status), expected);
+    }
+
+    #[test]
+    fn a_rollout_that_has_not_begun_has_no_reason_yet_and_one_request_is_one() {
+        let status = json!({"phase": "pending", "percent": 0, "reason": ""});
+        assert_eq!(line(&status), "pending, 0 %");
+        assert_eq!(seen(&json!({"requests": 1})), "1 request, 0.0 % errors");
     }
 }

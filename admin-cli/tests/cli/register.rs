@@ -63,3 +63,18 @@ async fn a_registration_that_is_refused_says_why() {
     let said = server.gatewright(&address).await.failed();
     assert!(said.contains("address"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_does_not_accept_connections_is_waited_for_visibly() {
+    let server = with_orders().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let arguments = ["register", "--upstream", "orders", "--address", &address];
+    let connected = server.connected(&arguments);
+    let arguments = [&connected[..], &["--", "sh", "-c", "exit 7"]].concat();
+    let said = super::server::gatewright(&arguments, "").await;
+    assert_eq!(said.code, 7, "{said:?}");
+    let waiting = format!("waiting until `{address}` accepts connections");
+    assert!(said.err.contains(&waiting), "{said:?}");
+}

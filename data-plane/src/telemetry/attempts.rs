@@ -1,9 +1,6 @@
 //! The attempts of one exchange, for its access line and its spans.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Instant};
 
 use gatewright_engine::{outcome::Outcome, retry::Reason};
 use serde::Serialize;
@@ -34,7 +31,9 @@ pub(super) struct Tried {
     end: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
-    ms: f64,
+    /// None where nobody waited for its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ms: Option<f64>,
 }
 
 /// What the access line says of each; nothing where there was only one.
@@ -47,7 +46,7 @@ pub(super) fn tried(attempts: &Attempts) -> Vec<Tried> {
         why: sent.why.map(Reason::as_str),
         end: sent.outcome.map_or("abandoned", |it| it.end.as_str()),
         status: sent.outcome.and_then(|it| Some(it.status()?.as_u16())),
-        ms: super::line::milliseconds(sent.outcome.map_or(Duration::ZERO, |it| it.took)),
+        ms: sent.outcome.map(|it| super::line::milliseconds(it.took)),
     };
     attempts.iter().map(line).collect()
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ConfigureMethod, MethodType, ORDER, Refusal, Verdict,
-    requirement::{DIFFERENT, Member, Requirement},
+    requirement::{DIFFERENT, Member, Requirement, together},
     shared::{self, FIELDS, Shared, tell_upstream},
 };
 use crate::{
@@ -37,9 +37,9 @@ impl Plugin for Authentication {
 impl Authentication {
     fn conclude<'a>(&'a self, request: &mut RequestContext, verdict: Verdict) -> Flow<'a> {
         let outcome = match verdict {
-            Verdict::Proven(identity) => request
-                .identify(identity)
-                .map_err(|_| Refusal::because(Code::Unauthorized, DIFFERENT)),
+            Verdict::Proven(identity) => {
+                request.identify(identity).map_err(|_| together(DIFFERENT))
+            }
             Verdict::Absent => match self.without(request) {
                 true => Ok(()),
                 false => return self.reject(None),

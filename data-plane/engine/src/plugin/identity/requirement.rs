@@ -134,7 +134,7 @@ impl Sum {
                 let earlier = self.proven.take().unwrap_or_default();
                 match earlier.and(identity) {
                     Ok(both) => self.proven = Some(both),
-                    Err(_) => return Some(Verdict::refused(DIFFERENT)),
+                    Err(_) => return Some(Verdict::Refused(together(DIFFERENT))),
                 }
             }
             Verdict::Refused(mut refusal) => {
@@ -153,10 +153,21 @@ impl Sum {
     fn end(self) -> Verdict {
         match (self.refused, self.proven) {
             (Some(refusal), _) => Verdict::Refused(refusal),
-            (None, Some(_)) if self.absent => Verdict::refused("a further credential is needed"),
+            (None, Some(_)) if self.absent => {
+                Verdict::Refused(together("a further credential is needed"))
+            }
             (None, Some(identity)) => Verdict::Proven(identity),
             (None, None) => Verdict::Absent,
         }
+    }
+}
+
+/// A refusal of what members say together: no credential is wrong by itself, so that no method's challenge
+/// has an error.
+pub(super) fn together(detail: &'static str) -> Refusal {
+    Refusal {
+        by: Some("authenticate"),
+        ..Refusal::because(Code::Unauthorized, detail)
     }
 }
 

@@ -1,3 +1,5 @@
+mod challenges;
+
 use std::sync::Arc;
 
 use serde_json::json;
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     Claims, Code, Identity, Methods, RequestContext,
     plugin::{
-        Answer, Instance, Scope,
+        Instance, Scope,
         tests::{Request, consumer, mistakes, plugin, reference_fields},
     },
 };
@@ -183,29 +185,6 @@ async fn without_a_credential_it_is_nobody_where_that_is_allowed_and_a_wrong_one
     assert_eq!(outcome.refusal(), None);
     assert!(outcome.context.headers.is_empty() && outcome.context.consumer.is_none());
     assert_eq!(who(&asks, &[("a", "wrong")]).await, "unauthorized");
-}
-
-#[tokio::test]
-async fn every_method_is_challenged_for_and_only_the_refused_one_is_told_of_an_error() {
-    let asks = [asking(any(&["a", "b"]), &json!({"realm": "shop"}))];
-    let challenges = async |fields: &[(&str, &str)]| match with(fields).through(&asks).await.answer
-    {
-        Some(Answer::Reject(rejection)) => rejection
-            .headers
-            .iter()
-            .map(|(_, value)| value.to_str().unwrap().to_owned())
-            .collect::<Vec<_>>(),
-        _ => panic!("it is refused"),
-    };
-    assert_eq!(
-        challenges(&[]).await,
-        ["a realm=\"shop\"", "b realm=\"shop\""]
-    );
-    let refused = ["a realm=\"shop\"", "b realm=\"shop\", error=\"wrong\""];
-    assert_eq!(challenges(&[("b", "wrong")]).await, refused);
-    assert_eq!(challenges(&[("b", "later:wrong")]).await, refused);
-    // Where the gateway is at fault, another credential would not help.
-    assert_eq!(challenges(&[("b", "broken")]).await, [""; 0]);
 }
 
 #[tokio::test]
