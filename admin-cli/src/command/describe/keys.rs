@@ -31,7 +31,7 @@ fn fetching(fetched: &Value) -> Option<String> {
         1 => format!("{last}; 1 failure: {}", output::cell(&fetched["error"])),
         _ => {
             let error = output::cell(&fetched["error"]);
-            format!("{last}; {failures} failures since, the last: {error}")
+            format!("{last}; {failures} failures, the last: {error}")
         }
     })
 }
@@ -52,7 +52,7 @@ mod tests {
         });
         let expected = [
             "1: RS256",
-            "fetched 2026-11-24T17:14:25Z; 3 failures since, the last: refused",
+            "fetched 2026-11-24T17:14:25Z; 3 failures, the last: refused",
             "not used: 2: a secret",
         ];
         assert_eq!(lines(&stale), expected);
