@@ -129,7 +129,7 @@ impl Follower {
                 pause = MIN_PAUSE;
             }
             if let End::Failed(reason) = ended {
-                tracing::warn!(control_plane = %endpoint, reason, "lost the control plane; serving on");
+                tracing::warn!(control_plane = %endpoint, reason, "cannot follow the control plane; serving what there is");
             }
             pause = (pause * 2).min(MAX_PAUSE);
             let wait = rand::rng().random_range(Duration::ZERO..=pause);

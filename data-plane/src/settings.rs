@@ -1,6 +1,10 @@
 //! Every flag and environment variable of a node.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Args;
 use ipnet::IpNet;
@@ -79,9 +83,9 @@ pub struct NodeSettings {
     /// control group, or what the machine has.
     #[arg(long, env = "GATEWRIGHT_MEMORY_LIMIT_BYTES", default_value_t = 0)]
     pub memory_limit_bytes: u64,
-    /// Addresses of proxies in front, as `10.0.0.0/8`, separated by commas. From them the forwarding
-    /// fields are believed.
-    #[arg(long, env = "GATEWRIGHT_TRUSTED_PROXIES", value_delimiter = ',')]
+    /// Addresses of proxies in front, as `10.0.0.0/8` or `10.0.0.7`, separated by commas. From them the
+    /// forwarding fields are believed.
+    #[arg(long, env = "GATEWRIGHT_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
     /// Number of proxies in front, whatever their addresses. 0 trusts none by number.
     #[arg(long, env = "GATEWRIGHT_TRUSTED_HOPS", default_value_t = 0)]
@@ -176,9 +180,35 @@ fn range(
     }
 }
 
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    let wrong = |_| format!("`{text}` is no network, as `10.0.0.0/8`, nor an address");
+    text.parse().or_else(|_| address()).map_err(wrong)
+}
+
 fn ratio(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
         _ => Err(format!("`{text}` is not within 0 to 1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn a_trusted_proxy_is_a_network_or_an_address() {
+        for (text, expected) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.0.0.7", "10.0.0.7/32"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(
+                network(text).map(|it| it.to_string()),
+                Ok(expected.to_owned())
+            );
+        }
+        assert!(network("proxy").is_err_and(|error| error.contains("10.0.0.0/8")));
     }
 }
