@@ -101,6 +101,10 @@ impl LocalSecrets for MachineSecrets {
 fn text(path: &Path) -> Result<SecretText, Lack> {
     let missing = |reason: String| Lack::Missing(reason);
     let unreadable = |error: std::io::Error| missing(format!("cannot be read: {error}"));
+    // Opening a pipe would wait for who writes to it.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(missing("is not a file".to_owned()));
+    }
     let file = fs::File::open(path).map_err(unreadable)?;
     let (mut text, most) = (String::new(), MAX_SECRET_BYTES as u64 + 1);
     file.take(most)

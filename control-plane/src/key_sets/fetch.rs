@@ -27,6 +27,8 @@ const REFRESH_MS: (u32, u32) = (60_000, 600_000);
 const DISCOVERY_HOLDS_MS: i64 = 3600 * 1000;
 /// Pause after a failure, in milliseconds; doubled with each that follows.
 const RETRY_MS: i64 = 5000;
+/// Longest pause while there are no keys at all, in milliseconds: nobody gets in meanwhile.
+const MAX_RETRY_WITHOUT_KEYS_MS: i64 = 30_000;
 /// What stands before the name of a secret.
 const SECRET: &str = "secret:";
 /// Who writes, in the history.
@@ -78,12 +80,12 @@ impl Shared {
                         set.name
                     );
                 }
-                let pause = RETRY_MS.saturating_mul(1 << standing.failures.min(16));
+                let pause = pause(set, standing.failures);
                 standing.failures = standing.failures.saturating_add(1);
                 // Where it says that its JWKS is may be what is wrong.
                 standing.jwks_url.clear();
                 standing.error = error;
-                pause.min(i64::from(refresh(set).1))
+                pause
             }
         };
         let body = standing.write();
@@ -229,9 +231,47 @@ fn authorities<'s>(state: &'s State, set: &'s v1::KeySet) -> Result<&'s str, Fet
     }
 }
 
+/// How long to wait after a failure that so many came before, in milliseconds.
+fn pause(set: &v1::KeySet, failures: u32) -> i64 {
+    let most = match stored(set) {
+        Some(_) => i64::from(refresh(set).1),
+        None => MAX_RETRY_WITHOUT_KEYS_MS,
+    };
+    RETRY_MS.saturating_mul(1 << failures.min(16)).min(most)
+}
+
 /// Least and most time between two fetches, in milliseconds.
 fn refresh(set: &v1::KeySet) -> (u32, u32) {
     let least = set.min_refresh_ms.unwrap_or(REFRESH_MS.0);
     let most = set.max_refresh_ms.unwrap_or(REFRESH_MS.1).max(least);
     (least, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use gatewright_proto::v1;
+
+    use super::pause;
+
+    #[test]
+    fn failures_bring_longer_pauses_but_not_long_ones_while_there_are_no_keys() {
+        let mut set = v1::KeySet {
+            url: "https://login/keys".to_owned(),
+            ..v1::KeySet::default()
+        };
+        let pauses =
+            |set: &v1::KeySet| [0, 1, 2, 3, 9, u32::MAX].map(|failures| pause(set, failures));
+        assert_eq!(pauses(&set), [5000, 10_000, 20_000, 30_000, 30_000, 30_000]);
+        set.fetched = Some(v1::FetchedKeys {
+            source: set.url.clone(),
+            ..v1::FetchedKeys::default()
+        });
+        assert_eq!(
+            pauses(&set),
+            [5000, 10_000, 20_000, 40_000, 600_000, 600_000]
+        );
+        // Keys of where it was fetched from before are none.
+        set.url.push('2');
+        assert_eq!(pause(&set, 9), 30_000);
+    }
 }

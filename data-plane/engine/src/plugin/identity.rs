@@ -18,6 +18,7 @@ mod attached;
 mod authenticate;
 mod requirement;
 mod shared;
+pub(super) mod source;
 #[cfg(test)]
 mod tests;
 

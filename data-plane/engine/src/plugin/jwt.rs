@@ -8,11 +8,11 @@ use std::{
 use self::{
     provider::{Found, Provider},
     settings::Settings,
-    source::{Sent, Sources},
+    source::{Sent, of_field, text},
 };
 use super::{
     Build, InvalidSetting,
-    identity::{ConfigureMethod, Method, Refusal, Verdict},
+    identity::{ConfigureMethod, Method, Refusal, Verdict, source::Sources},
 };
 use crate::{
     Code, Identity, RequestContext,
@@ -73,7 +73,12 @@ claims_to_headers: {sub: x-user-id}";
 
     fn configure(settings: Settings, _build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
         let mut mistakes = Vec::new();
-        let sources = Sources::compile(&settings, &mut mistakes);
+        let lists = [
+            ("headers", &*settings.headers),
+            ("query", &*settings.query),
+            ("cookies", &*settings.cookies),
+        ];
+        let sources = Sources::compile(lists, &mut mistakes);
         let providers = provider::compile(&settings, &mut mistakes);
         let headers = headers::Headers::compile(&settings.claims_to_headers, &mut mistakes);
         if !mistakes.is_empty() {
@@ -93,18 +98,18 @@ claims_to_headers: {sub: x-user-id}";
 
 impl Method for Jwt {
     fn verify(&self, request: &RequestContext) -> Verdict {
-        let token = match self.sources.find(request) {
+        let token = match Sent::find(&self.sources, request) {
             Sent::Nothing => return Verdict::Absent,
             Sent::One(token) => token,
             Sent::Several => {
                 return refused("the request has several tokens", "several_tokens");
             }
         };
-        let digest = TokenDigest::of(token.as_bytes());
+        let digest = TokenDigest::of(&token);
         let now = now();
         let mut why = None;
         for provider in &self.providers {
-            match provider.check(&token, digest, &request.snapshot, now) {
+            match provider.check(text(&token), digest, &request.snapshot, now) {
                 Ok(found) => return proven(request, &found),
                 Err(refusal) => why = Some(worse(why, refusal)),
             }
@@ -124,7 +129,7 @@ impl Method for Jwt {
     }
 
     fn hide(&self, request: &mut RequestContext) {
-        self.sources.hide(request);
+        self.sources.hide(request, of_field);
     }
 
     fn tell(&self, request: &mut RequestContext) {

@@ -1,17 +1,16 @@
 //! `key-auth`: finds out who the consumer is by an API key.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use self::source::Sources;
 use super::{
     Build, InvalidSetting,
-    identity::{ConfigureMethod, Method, Refusal, Verdict},
+    identity::{ConfigureMethod, Method, Refusal, Verdict, source::Sources},
 };
 use crate::{Identity, RequestContext};
 
-mod source;
 #[cfg(test)]
 mod tests;
 
@@ -68,7 +67,12 @@ hide_credential: true";
 
     fn configure(settings: Settings, _build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
         let mut mistakes = Vec::new();
-        let sources = Sources::compile(&settings, &mut mistakes);
+        let lists = [
+            ("headers", &*settings.headers),
+            ("query", &*settings.query),
+            ("cookies", &*settings.cookies),
+        ];
+        let sources = Sources::compile(lists, &mut mistakes);
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -104,7 +108,9 @@ impl Found {
 
 impl Method for KeyAuth {
     fn verify(&self, request: &RequestContext) -> Verdict {
-        match self.sources.find(request) {
+        let mut found = Found::None;
+        self.sources.each(request, whole, |key| found.take(&key));
+        match found {
             Found::One(hash) => match request.snapshot.consumers.by_key.get(&hash) {
                 Some(credential) if !credential.is_in_force() => {
                     Verdict::refused("the key has expired")
@@ -120,10 +126,19 @@ impl Method for KeyAuth {
     }
 
     fn hide(&self, request: &mut RequestContext) {
-        self.sources.hide(request);
+        self.sources.hide(request, whole);
     }
 
     fn challenge(&self, realm: &str, _refusal: Option<&Refusal>) -> String {
         format!("ApiKey realm=\"{realm}\"")
     }
+}
+
+/// A field has nothing but the key.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "others read only a part of some fields"
+)]
+fn whole<'v>(_name: &HeaderName, value: &'v HeaderValue) -> Option<&'v [u8]> {
+    Some(value.as_bytes())
 }

@@ -102,6 +102,40 @@ async fn what_the_token_says_replaces_what_the_client_made_up() {
     assert!(outcome.context.is_in_group("staff"));
 }
 
+#[tokio::test]
+async fn a_token_is_found_wherever_it_may_be_and_hidden_alone() {
+    let jwt = plugin(
+        "jwt",
+        &json!({
+            "providers": [{"key_set": "login"}], "hide_credential": true,
+            "headers": ["authorization", "x-token"], "query": ["my token"], "cookies": ["t"],
+        }),
+    );
+    let token = token(&claims(&json!({})));
+    let sent = [
+        Request::get("/?a=1").header("authorization", &format!("bearer  {token}")),
+        Request::get("/?a=1").header("x-token", &token),
+        Request::get(&format!("/?my+token={token}&a=1")),
+        Request::get(&format!("/?a=1&my%20token={token}")),
+        // A cookie of another encoding beside it.
+        Request::get("/?a=1").header("cookie", &format!("n=é; t=\"{token}\"")),
+    ];
+    for request in sent {
+        let request = request.with_keys(Arc::new(keys(Some("k"))));
+        let outcome = request.through(std::slice::from_ref(&jwt)).await;
+        assert_eq!(outcome.refusal(), None);
+        let context = &outcome.context;
+        assert_eq!(context.query.as_deref(), Some("a=1"));
+        for value in context.headers.values() {
+            assert!(!value.as_bytes().ends_with(token.as_bytes()), "{value:?}");
+        }
+    }
+    let two = bearer(&claims(&json!({}))).header("authorization", "Basic YTpi");
+    let two = two.with_keys(Arc::new(keys(Some("k"))));
+    let outcome = two.through(&[jwt]).await;
+    assert_eq!(outcome.context.headers["authorization"], "Basic YTpi");
+}
+
 #[test]
 fn mistakes_in_settings_say_where() {
     assert_eq!(mistakes("jwt", &json!({})), ["settings.providers"]);

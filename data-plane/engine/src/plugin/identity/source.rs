@@ -1,11 +1,10 @@
-//! Where in a request a key may be, and how it is hidden.
+//! Where in a request a credential may be: header fields, query parameters and cookies; and how it is hidden.
 
 use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::percent_decode_str;
 
-use super::{Found, Settings};
 use crate::{RequestContext, plugin::InvalidSetting};
 
 /// Most names of one kind of source.
@@ -13,22 +12,21 @@ const MAX_SOURCES: usize = 16;
 /// What a cookie's name cannot have (RFC 6265 section 4.1.1), besides controls.
 const NOT_IN_COOKIE_NAME: &[char] = &['=', ';', ',', ' ', '"', '\\'];
 
-/// Where a key may be.
+/// Where a credential may be.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
+pub(in crate::plugin) struct Sources {
     headers: Vec<HeaderName>,
     query: Vec<Box<str>>,
     cookies: Vec<Box<str>>,
 }
 
 impl Sources {
-    pub(super) fn compile(settings: &Settings, mistakes: &mut Vec<InvalidSetting>) -> Self {
+    /// From the settings of these names.
+    pub(in crate::plugin) fn compile(
+        lists: [(&'static str, &[String]); 3],
+        mistakes: &mut Vec<InvalidSetting>,
+    ) -> Self {
         let mut sources = Self::default();
-        let lists = [
-            ("headers", &settings.headers),
-            ("query", &settings.query),
-            ("cookies", &settings.cookies),
-        ];
         for (list, names) in lists {
             if names.len() > MAX_SOURCES {
                 let reason = format!("has more than {MAX_SOURCES} names");
@@ -52,9 +50,9 @@ impl Sources {
     fn add(&mut self, list: &str, name: &str) -> bool {
         match list {
             "headers" => match HeaderName::from_bytes(name.as_bytes()) {
-                // Hiding the key would take all cookies with it.
+                // Hiding the credential would take all cookies with it.
                 Ok(name) if name != header::COOKIE && name != header::HOST => {
-                    self.headers.push(name)
+                    self.headers.push(name);
                 }
                 Ok(_) | Err(_) => return false,
             },
@@ -67,32 +65,50 @@ impl Sources {
         true
     }
 
-    pub(super) fn find(&self, request: &RequestContext) -> Found {
-        let mut found = Found::None;
+    /// Shows all that may be a credential: values of header fields as `of_field` reads them, those of parameters
+    /// decoded, those of cookies without quotes.
+    pub(in crate::plugin) fn each<'r>(
+        &self,
+        request: &'r RequestContext,
+        of_field: impl Fn(&HeaderName, &'r HeaderValue) -> Option<&'r [u8]>,
+        mut found: impl FnMut(Cow<'r, [u8]>),
+    ) {
         for name in &self.headers {
             for value in request.headers.get_all(name) {
-                found.take(value.as_bytes());
+                if let Some(value) = of_field(name, value) {
+                    found(Cow::Borrowed(value));
+                }
             }
         }
         if let Some(query) = request.query.as_deref().filter(|_| !self.query.is_empty()) {
-            for (_, value) in query.split('&').filter_map(|pair| self.parameter(pair)) {
-                found.take(&decoded(value));
+            for value in query.split('&').filter_map(|pair| self.parameter(pair)) {
+                found(decoded(value));
             }
         }
         if !self.cookies.is_empty() {
             for line in request.headers.get_all(header::COOKIE) {
                 let pairs = line.as_bytes().split(|byte| *byte == b';');
                 for value in pairs.filter_map(|pair| self.cookie(pair)) {
-                    found.take(value);
+                    found(Cow::Borrowed(value));
                 }
             }
         }
-        found
     }
 
-    pub(super) fn hide(&self, request: &mut RequestContext) {
+    /// Takes out what may be a credential. Fields in which `of_field` reads none stay.
+    pub(in crate::plugin) fn hide(
+        &self,
+        request: &mut RequestContext,
+        of_field: impl for<'v> Fn(&HeaderName, &'v HeaderValue) -> Option<&'v [u8]>,
+    ) {
         for name in &self.headers {
+            let values = request.headers.get_all(name).iter();
+            let others = values.filter(|value| of_field(name, value).is_none());
+            let others: Vec<HeaderValue> = others.cloned().collect();
             request.headers.remove(name);
+            for value in others {
+                request.headers.append(name.clone(), value);
+            }
         }
         if !self.query.is_empty() {
             self.hide_parameters(&mut request.query);
@@ -102,15 +118,15 @@ impl Sources {
         }
     }
 
-    /// Name and value, both still encoded, if it is one that may carry the key.
-    fn parameter<'q>(&self, pair: &'q str) -> Option<(&'q str, &'q str)> {
+    /// Its value, still encoded, if it is a parameter that may carry the credential.
+    fn parameter<'q>(&self, pair: &'q str) -> Option<&'q str> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let plain = decoded(name);
         let carries = self.query.iter().any(|it| it.as_bytes() == &*plain);
-        carries.then_some((name, value))
+        carries.then_some(value)
     }
 
-    /// Its value, if it is one that may carry the key.
+    /// Its value, if it is a cookie that may carry the credential.
     fn cookie<'c>(&self, pair: &'c [u8]) -> Option<&'c [u8]> {
         let at = pair.iter().position(|byte| *byte == b'=')?;
         let (name, value) = (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii());
@@ -133,7 +149,7 @@ impl Sources {
         *query = (!kept.is_empty()).then(|| kept.join("&"));
     }
 
-    fn hide_cookies(&self, headers: &mut http::HeaderMap) {
+    fn hide_cookies(&self, headers: &mut HeaderMap) {
         let carries = |line: &HeaderValue| {
             let mut pairs = line.as_bytes().split(|byte| *byte == b';');
             pairs.any(|pair| self.cookie(pair).is_some())
