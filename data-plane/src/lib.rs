@@ -5,6 +5,7 @@
 //! forward, respond, record. [`Node::start`] is the way in.
 
 pub mod body;
+mod caller;
 mod config_cache;
 mod config_stream;
 pub mod connect;

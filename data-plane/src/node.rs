@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use gatewright_engine::{
@@ -18,6 +18,7 @@ use gatewright_engine::{
 };
 
 use crate::{
+    caller::HttpCaller,
     config_cache::ConfigCache,
     config_stream::{
         Endpoint, Follower, Identity, InvalidEndpoint, Reports, SharedHolding, StreamStatus,
@@ -297,6 +298,7 @@ fn start_clients() -> Result<Clients, StartError> {
     let heavy = Pool::start().map_err(io("cannot start threads"))?;
     Ok(Clients {
         heavy: Some(Arc::new(heavy)),
+        caller: Some(Arc::new(HttpCaller::new(Handle::current()))),
     })
 }
 

@@ -83,6 +83,8 @@ pub enum Code {
     Overloaded,
     /// 503, or as the plugin says: a fault that was asked for.
     FaultInjected,
+    /// 503: the authorizer that is asked of each request cannot be reached, or does not answer in time.
+    AuthorizerUnavailable,
     /// 503: the keys that tokens are checked with are not there.
     KeysUnavailable,
     /// 504: the upstream did not answer in time.
@@ -122,6 +124,7 @@ impl Code {
             Self::SecretUnavailable => (503, "secret_unavailable", Side::Gateway),
             Self::Overloaded => (503, "overloaded", Side::Gateway),
             Self::FaultInjected => (503, "fault_injected", Side::Gateway),
+            Self::AuthorizerUnavailable => (503, "authorizer_unavailable", Side::Gateway),
             Self::KeysUnavailable => (503, "keys_unavailable", Side::Gateway),
             Self::UpstreamTimeout => (504, "upstream_timeout", Side::Upstream),
             Self::VersionNotSupported => (505, "version_not_supported", Side::Client),
@@ -156,6 +159,8 @@ pub struct Rejection {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For log and metrics, where there is more to say than clients are told: snake_case, one of few.
     pub reason: Option<&'static str>,
+    /// The answer in somebody else's words, as those of an authorizer; none: a problem that says the above.
+    pub instead: Option<Box<Response<Bytes>>>,
 }
 
 impl Rejection {
@@ -166,6 +171,7 @@ impl Rejection {
             detail: detail.into(),
             headers: Vec::new(),
             reason: None,
+            instead: None,
         }
     }
 
@@ -179,6 +185,9 @@ impl Rejection {
     /// The answer, as `application/problem+json` (RFC 9457). Not to be stored by caches: it says
     /// what is true of this request now.
     pub fn into_response(&self, request_id: &str) -> Response<Bytes> {
+        if let Some(instead) = &self.instead {
+            return (**instead).clone();
+        }
         let status = self.code.status();
         let problem = Problem {
             r#type: "about:blank",

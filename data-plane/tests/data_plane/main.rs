@@ -7,6 +7,7 @@ mod clients;
 mod connection_limits;
 mod draining;
 mod ejections;
+mod ext_authz;
 mod failing_targets;
 mod fallback;
 mod fault;

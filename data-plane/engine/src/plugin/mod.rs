@@ -30,6 +30,7 @@ mod acl;
 mod authorize;
 mod basic_auth;
 mod cors;
+mod ext_authz;
 mod fault;
 mod headers;
 mod identity;
@@ -42,7 +43,7 @@ mod rate_limit;
 pub(crate) mod tests;
 
 pub use chain::{Chain, Described};
-pub use clients::{Clients, Heavy, Job, Pending};
+pub use clients::{Answering, CallError, Caller, Clients, Heavy, Job, Pending, Question, Server};
 pub use fault::Injection;
 pub use instance::{Instance, Scope};
 pub use page::plugin_page;
@@ -215,6 +216,7 @@ pub const PLUGINS: &[PluginType] = &[
     identity::plugin_type::<basic_auth::BasicAuth>(),
     PluginType::of::<acl::Acl>(),
     PluginType::of::<authorize::Authorize>(),
+    PluginType::of::<ext_authz::ExtAuthz>(),
     PluginType::of::<rate_limit::RateLimit>(),
     PluginType::of::<fault::Fault>(),
     PluginType::of::<headers::Headers>(),

@@ -44,6 +44,7 @@ fn auth(heavy: &Arc<Counted>, settings: &Value) -> Arc<Instance> {
     let registry = Registry {
         clients: Clients {
             heavy: Some(Arc::clone(heavy) as _),
+            ..Clients::default()
         },
         ..Registry::default()
     };

@@ -1,0 +1,40 @@
+use serde_json::json;
+
+use crate::plugin::tests::{Request, mistakes, plugin};
+
+#[tokio::test]
+async fn without_anybody_to_ask_requests_are_refused_unless_it_fails_open() {
+    let closed = plugin("ext-authz", &json!({"url": "http://127.0.0.1:1"}));
+    let refused = Request::get("/").refusal(&closed).await;
+    assert_eq!(refused, Some("authorizer_unavailable"));
+    let settings =
+        json!({"url": "http://127.0.0.1:1", "fail_open": true, "upstream_headers": ["x-user"]});
+    let open = plugin("ext-authz", &settings);
+    let request = Request::get("/").header("x-user", "forged");
+    let forwarded = request.forwarded(&open).await;
+    assert!(!forwarded.headers.contains_key("x-user"));
+    assert!(forwarded.decisions[0].shadow);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let settings = json!({
+        "url": "ftp://a", "timeout_ms": 0, "max_concurrent": 0,
+        "allowed_headers": ["a b"], "upstream_headers": ["content-length"],
+    });
+    let expected = [
+        "settings.timeout_ms",
+        "settings.max_concurrent",
+        "settings.url",
+        "settings.allowed_headers[0]",
+        "settings.upstream_headers[0]",
+    ];
+    assert_eq!(mistakes("ext-authz", &settings), expected);
+    for url in ["", "/a", "http://u:p@a", "http://a?b=c"] {
+        assert_eq!(
+            mistakes("ext-authz", &json!({"url": url})),
+            ["settings.url"],
+            "{url}"
+        );
+    }
+}
