@@ -133,6 +133,7 @@ fn shadow_of(context: &RequestContext, mirror: &Mirror) -> RequestContext {
         host: context.host.clone(),
         path: context.path.clone(),
         query: context.query.clone(),
+        has_body: context.has_body,
         headers,
         consumer: context.consumer.clone(),
         credential: context.credential.clone(),

@@ -11,6 +11,7 @@ mod contained;
 mod forwarded;
 mod head;
 mod hop_by_hop;
+mod inspect;
 mod limits;
 mod payload;
 mod read;
@@ -152,7 +153,7 @@ impl Proxy {
             return Err(rejection);
         }
         self.bounded(&route, &mut head.incoming.request, record)?;
-        let (mut context, rest) = head.into_context(snapshot, route);
+        let (mut context, mut rest) = head.into_context(snapshot, route);
         record.reach(Stage::Admit);
         let (mut ran, mut verdict) = plugin::admit(&mut context).await;
         if verdict.is_none() && matches!(context.route.action, Action::Split(_)) {
@@ -162,6 +163,9 @@ impl Proxy {
             };
             (verdict, cookie) = Box::pin(late.choose()).await;
             choose::note_route(published, &context.route, record);
+        }
+        if verdict.is_none() && ran.wants_body() {
+            verdict = Box::pin(inspect::inspect(&mut context, &ran, rest.body())).await;
         }
         record.decided(&context.decisions);
         record.note(|line| line.consumer = context.consumer.as_ref().map(|it| it.name.clone()));

@@ -131,6 +131,7 @@ fn request(snapshot: &Arc<Snapshot>, consumer: usize) -> RequestContext {
         host: "bench.local".into(),
         path: "/svc0/items".to_owned(),
         query: None,
+        has_body: false,
         headers,
         consumer: None,
         credential: None,

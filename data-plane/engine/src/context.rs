@@ -33,6 +33,8 @@ pub struct RequestContext {
     pub path: String,
     /// Query, without the question mark.
     pub query: Option<String>,
+    /// Whether a body comes with it, maybe an empty one. Never with CONNECT.
+    pub has_body: bool,
     /// Header fields, hop-by-hop ones already removed. Edited in place and then forwarded.
     pub headers: HeaderMap,
     /// Who it is from, once a plugin has found out.

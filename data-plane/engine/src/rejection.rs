@@ -36,10 +36,14 @@ pub enum Code {
     /// 400: it cannot be told which route the request matches, as for a body that is not what its content
     /// type says.
     MatchUndecided,
+    /// 400: the body is not what a plugin lets through: malformed, or over one of its bounds.
+    InvalidBody,
     /// 401: no credential, or one that is not known.
     Unauthorized,
     /// 403: known, but not allowed.
     Forbidden,
+    /// 403: a page of another site made a browser send it.
+    CrossSite,
     /// 404: no route matches.
     NoRoute,
     /// 405: routes match but for the method. `Allow` lists theirs.
@@ -50,6 +54,8 @@ pub enum Code {
     BodyTooLarge,
     /// 414: the target is over the limit.
     TargetTooLong,
+    /// 415: the content type or coding of the body is not allowed. `Accept` or `Accept-Encoding` say what is.
+    UnsupportedMediaType,
     /// 421: the host is not one that the connection was made for (RFC 9110, 15.5.20).
     MisdirectedRequest,
     /// 429: over a rate limit. `Retry-After` says when to come back.
@@ -101,13 +107,16 @@ impl Code {
         match self {
             Self::BadRequest => (400, "bad_request", Side::Client),
             Self::MatchUndecided => (400, "match_undecided", Side::Client),
+            Self::InvalidBody => (400, "invalid_body", Side::Client),
             Self::Unauthorized => (401, "unauthorized", Side::Client),
             Self::Forbidden => (403, "forbidden", Side::Client),
+            Self::CrossSite => (403, "cross_site", Side::Client),
             Self::NoRoute => (404, "no_route", Side::Client),
             Self::MethodNotAllowed => (405, "method_not_allowed", Side::Client),
             Self::RequestTimeout => (408, "request_timeout", Side::Client),
             Self::BodyTooLarge => (413, "body_too_large", Side::Client),
             Self::TargetTooLong => (414, "target_too_long", Side::Client),
+            Self::UnsupportedMediaType => (415, "unsupported_media_type", Side::Client),
             Self::MisdirectedRequest => (421, "misdirected_request", Side::Client),
             Self::RateLimited => (429, "rate_limited", Side::Client),
             Self::HeadersTooLarge => (431, "headers_too_large", Side::Client),

@@ -76,19 +76,22 @@ pub(super) fn too_large(max_bytes: u32) -> Rejection {
     Rejection::new(Code::BodyTooLarge, detail)
 }
 
-fn broken(error: &BodyError) -> Rejection {
+pub(super) fn broken(error: &BodyError) -> Rejection {
     match error {
         BodyError::Timeout => {
             Rejection::new(Code::RequestTimeout, "the body did not arrive in time")
+        }
+        BodyError::TooLarge(most) => {
+            Rejection::new(Code::BodyTooLarge, format!("the body is over {most} bytes"))
         }
         _ => Rejection::new(Code::BadRequest, "the body is broken"),
     }
 }
 
 /// A body that was held back and has trailers. Its length is not announced, since then they would be lost.
-struct Held {
-    bytes: Option<Bytes>,
-    trailers: Option<HeaderMap>,
+pub(super) struct Held {
+    pub(super) bytes: Option<Bytes>,
+    pub(super) trailers: Option<HeaderMap>,
 }
 
 impl http_body::Body for Held {

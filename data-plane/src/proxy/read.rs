@@ -193,6 +193,7 @@ impl<'c> Head<'c> {
         snapshot: &Arc<Snapshot>,
         route: Arc<Route>,
     ) -> (RequestContext, Rest<'c>) {
+        let has_body = !matches!(self.payload(), Payload::None);
         let request = &mut self.incoming.request;
         let context = RequestContext {
             snapshot: Arc::clone(snapshot),
@@ -202,6 +203,7 @@ impl<'c> Head<'c> {
             host: self.host,
             path: self.path,
             query: request.uri().query().map(str::to_owned),
+            has_body,
             headers: std::mem::take(request.headers_mut()),
             consumer: None,
             credential: None,

@@ -25,6 +25,7 @@ mod mirrors;
 mod names;
 mod observed;
 mod payloads;
+mod protect;
 mod proxy_protocol;
 mod refusals;
 mod requests;

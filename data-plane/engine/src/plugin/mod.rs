@@ -29,7 +29,10 @@ pub(crate) mod when;
 mod acl;
 mod authorize;
 mod basic_auth;
+mod body;
+mod bot_rules;
 mod cors;
+mod csrf;
 mod ext_authz;
 mod fault;
 mod headers;
@@ -38,10 +41,13 @@ mod ip_filter;
 mod jwt;
 mod key_auth;
 mod rate_limit;
+mod request_guard;
+mod security_headers;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use body::{Seen, WantsBody, admit_body};
 pub use chain::{Chain, Described};
 pub use clients::{Answering, CallError, Caller, Clients, Heavy, Job, Pending, Question, Server};
 pub use fault::Injection;
@@ -57,6 +63,12 @@ pub use state::States;
 pub trait Plugin: Send + Sync + std::fmt::Debug {
     /// Looks at a request before it is forwarded, and may change it or answer it.
     fn on_request<'a>(&'a self, _request: &'a mut RequestContext) -> Flow<'a> {
+        Flow::Continue
+    }
+
+    /// Looks at the whole body, where `on_request` asked for it, once every plugin has let the request
+    /// through and before it is forwarded.
+    fn on_body<'a>(&'a self, _request: &'a mut RequestContext, _body: &'a [u8]) -> Flow<'a> {
         Flow::Continue
     }
 
@@ -92,6 +104,8 @@ pub enum Flow<'a> {
     Reject(Rejection),
     /// Answer with this; not a refusal (a CORS preflight, a cached answer).
     Respond(Box<Response<Bytes>>),
+    /// Go on, with this bound on the body, or to look at the body later.
+    Body(WantsBody),
     /// Let the request meet a fault where it would be forwarded, unless another plugin has asked for one.
     Inject(Box<Injection>),
     /// Decide after waiting. The plugin bounds the time.
@@ -208,8 +222,12 @@ impl PluginType {
 
 /// Every plugin type, in the default order of execution: cheap refusals, identity, limits, rewriting.
 pub const PLUGINS: &[PluginType] = &[
+    PluginType::of::<security_headers::SecurityHeaders>(),
     PluginType::of::<ip_filter::IpFilter>(),
+    PluginType::of::<bot_rules::BotRules>(),
     PluginType::of::<cors::Cors>(),
+    PluginType::of::<request_guard::RequestGuard>(),
+    PluginType::of::<csrf::Csrf>(),
     identity::AUTHENTICATE,
     identity::plugin_type::<key_auth::KeyAuth>(),
     identity::plugin_type::<jwt::Jwt>(),

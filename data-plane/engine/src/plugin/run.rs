@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Response, response};
 use smallvec::SmallVec;
 
-use super::{Flow, Injection, Instance};
+use super::{Flow, Injection, Instance, WantsBody};
 use crate::{Code, Consumer, Decision, Rejection, RequestContext};
 
 #[cfg(test)]
@@ -34,19 +34,22 @@ pub struct Ran {
     consumers: SmallVec<[Arc<Consumer>; 1]>,
     /// How many of the route's chain have had their turn.
     chain_done: usize,
+    /// What is wanted of the body, and by which. Empty for most requests.
+    pub(super) wants: Vec<(Step, WantsBody)>,
 }
 
 /// One instance that ran.
 #[derive(Clone, Copy, Debug)]
-struct Step {
+pub(super) struct Step {
     /// 0 is the route's chain, n the plugins of the n-th consumer.
     list: usize,
     index: usize,
 }
 
 /// What a flow comes to.
-enum Verdict {
+pub(super) enum Verdict {
     Continue,
+    Body(WantsBody),
     Reject(Rejection),
     Respond(Response<Bytes>),
     Inject(Box<Injection>),
@@ -124,6 +127,9 @@ impl Ran {
             self.steps.push(step);
             match settle(instance.plugin.on_request(request)).await {
                 Verdict::Continue => {}
+                // What is only tried out bounds nothing, but may look.
+                Verdict::Body(WantsBody::AtMost(_)) if instance.shadow => {}
+                Verdict::Body(wants) => self.wants.push((step, wants)),
                 Verdict::Respond(response) => return Some(Answer::Respond(response)),
                 Verdict::Inject(fault) => {
                     if request.fault.is_none() {
@@ -161,7 +167,7 @@ impl Ran {
         Step::take(self.consumers.len(), next)
     }
 
-    fn instance<'a>(
+    pub(super) fn instance<'a>(
         &'a self,
         step: Step,
         request: &'a RequestContext,
@@ -196,7 +202,7 @@ fn applies(instance: &Instance, request: &mut RequestContext) -> bool {
     })
 }
 
-fn record(
+pub(super) fn record(
     request: &mut RequestContext,
     instance: &Instance,
     (code, reason): (Code, Option<&'static str>),
@@ -210,12 +216,13 @@ fn record(
     });
 }
 
-async fn settle(mut flow: Flow<'_>) -> Verdict {
+pub(super) async fn settle(mut flow: Flow<'_>) -> Verdict {
     loop {
         flow = match flow {
             Flow::Continue => return Verdict::Continue,
             Flow::Reject(rejection) => return Verdict::Reject(rejection),
             Flow::Respond(response) => return Verdict::Respond(*response),
+            Flow::Body(wants) => return Verdict::Body(wants),
             Flow::Inject(fault) => return Verdict::Inject(fault),
             Flow::Wait(future) => future.await,
         };

@@ -137,6 +137,7 @@ impl Request {
                 host: "example.com".into(),
                 path: path.to_owned(),
                 query: query.map(str::to_owned),
+                has_body: false,
                 headers: HeaderMap::new(),
                 consumer: None,
                 credential: None,
@@ -233,6 +234,12 @@ impl Request {
         self.consumers.passwords.push(Arc::clone(hash));
         self.consumers.by_username.insert(username.into(), login);
         self
+    }
+
+    /// What plugins see of it, on a route with this chain.
+    pub(crate) fn to(mut self, plugins: &[Arc<Instance>]) -> RequestContext {
+        self.context.route = Arc::new(route(plugins.to_vec()));
+        self.context
     }
 
     /// Runs a chain, there and back.
