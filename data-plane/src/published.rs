@@ -264,6 +264,9 @@ impl Reporter for Publisher {
                 }
             }
         }
+        for missing in &published.snapshot.missing_secrets {
+            draft.missing_secret_of(missing);
+        }
         let consumers = &published.snapshot.consumers;
         let logins = consumers.by_username.values().map(|it| &it.credential);
         for credential in consumers.by_key.values().chain(logins) {

@@ -1,6 +1,7 @@
 //! Which fields are encrypted, and how a document has them then: in place of the field `value` it has the field
 //! `value.sealed`, a name that no field of a resource can have.
 
+use gatewright_engine::secret::Place;
 use gatewright_proto::{Key, Kind, Resource};
 use serde_json::{Map, Value};
 
@@ -46,7 +47,8 @@ pub fn hidden(resource: &Resource) -> Option<&'static str> {
 /// The text of a field, where it is to be encrypted.
 fn text(kind: Kind, value: Option<&Value>) -> Option<&str> {
     let text = value?.as_str()?;
-    let reference = kind == Kind::Certificate && text.starts_with(REFERENCE);
+    let refers = |text: &str| text.starts_with(REFERENCE) || Place::parse(text).is_ok();
+    let reference = kind == Kind::Certificate && refers(text);
     (!text.is_empty() && !reference).then_some(text)
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::{digest, rand};
-use gatewright_engine::key_set::Remote;
+use gatewright_engine::{key_set::Remote, secret::Place};
 use gatewright_proto::{Key, Kind, Resource, v1};
 use serde_json::{Map, Value};
 
@@ -168,7 +168,8 @@ pub fn redact(resource: &Resource) -> Value {
 }
 
 fn refers_to_secret(certificate: &v1::Certificate) -> bool {
-    certificate.private_key.starts_with(SECRET_REFERENCE)
+    let text = &certificate.private_key;
+    text.starts_with(SECRET_REFERENCE) || Place::parse(text).is_ok()
 }
 
 /// Which fields differ between two versions of a resource without [`redact`] showing it.

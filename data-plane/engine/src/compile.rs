@@ -30,12 +30,14 @@ mod upstream_tls;
 
 pub use explain::{Explainer, Explanation};
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 use gatewright_proto::{Key, Kind, Resource};
 use pattern::Patterns;
 
-use crate::{Certificate, CompileError, Held, ResourceSet, Snapshot, plugin::Registry};
+use crate::{
+    Certificate, CompileError, Held, ResourceSet, Snapshot, plugin::Registry, secret::MissingSecret,
+};
 
 /// What came of a compilation. Always a snapshot: what has errors, and what needs it, is closed in it.
 #[derive(Debug)]
@@ -77,6 +79,7 @@ pub fn compile(
         certificates: compiler.certificates,
         compared,
         key_sets,
+        missing_secrets: compiler.missing_secrets.into_inner(),
         plugins: plugins.by_name(),
         patterns: compiler.patterns.used,
         router,
@@ -95,6 +98,8 @@ struct Compiler<'a> {
     patterns: Patterns<'a>,
     /// Those in force, in order of name.
     certificates: Vec<Arc<Certificate>>,
+    /// Secrets that were looked for in vain.
+    missing_secrets: RefCell<Vec<MissingSecret>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -107,6 +112,7 @@ impl<'a> Compiler<'a> {
             bad: set.refused.keys().cloned().collect(),
             patterns: Patterns::new(previous.map(|it| &it.patterns)),
             certificates: Vec::new(),
+            missing_secrets: RefCell::default(),
         }
     }
 

@@ -40,8 +40,7 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
         Resource::Service(service) => {
             let mut all = fallback(service.fallback.as_ref());
             let tls = service.tls.as_ref();
-            let secret = tls.and_then(|it| it.ca_certificates.strip_prefix(SECRET));
-            let secret = secret.unwrap_or_default();
+            let secret = tls.map_or("", |it| secret_of(&it.ca_certificates));
             all.extend(one("tls.ca_certificates", Kind::Secret, secret));
             let shown = tls.map_or("", |it| &it.client_certificate);
             all.extend(one("tls.client_certificate", Kind::Certificate, shown));
@@ -75,8 +74,8 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
         Resource::Credential(credential) => one("consumer", Kind::Consumer, &credential.consumer),
         Resource::Plugin(plugin) => of_plugin(plugin, registry),
         Resource::Certificate(certificate) => {
-            let secret = certificate.private_key.strip_prefix(SECRET);
-            one("private_key", Kind::Secret, secret.unwrap_or_default())
+            let secret = secret_of(&certificate.private_key);
+            one("private_key", Kind::Secret, secret)
         }
         Resource::Rollout(rollout) => {
             let mut all = one("baseline", Kind::Service, &rollout.baseline);
@@ -87,6 +86,12 @@ pub fn references(resource: &Resource, registry: &Registry) -> Vec<Reference> {
         Resource::KeySet(set) => of_key_set(set),
         Resource::Upstream(_) | Resource::ConsumerGroup(_) | Resource::Secret(_) => Vec::new(),
     }
+}
+
+/// The name of the secret that a text refers to, with a field or without; empty where it does not.
+fn secret_of(text: &str) -> &str {
+    let name = text.strip_prefix(SECRET).unwrap_or_default();
+    name.split('#').next().unwrap_or_default()
 }
 
 fn fallback(fallback: Option<&Fallback>) -> Vec<Reference> {

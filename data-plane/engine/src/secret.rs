@@ -149,6 +149,19 @@ pub enum Lack {
     Missing(String),
 }
 
+/// A secret that a field of a resource refers to, and that is not there. What needs it is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingSecret {
+    /// The resource.
+    pub key: Key,
+    /// Path of the field.
+    pub field: String,
+    /// Where it should be.
+    pub place: Place,
+    /// Why it is not.
+    pub reason: String,
+}
+
 /// What the machine of a node has.
 pub trait LocalSecrets: Send + Sync + fmt::Debug {
     /// A variable of the environment.

@@ -25,6 +25,7 @@ use crate::{
     plugin::{Chain, Instance},
     retry::{DeadlineRule, Hedge, RetryPolicy},
     route::Router,
+    secret::MissingSecret,
     split::{Backend, Split},
     strangler::{FallThrough, Strangler},
 };
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub compared: HashSet<String>,
     /// Enabled key sets, by name.
     pub key_sets: HashMap<Box<str>, Arc<KeySet>>,
+    /// Secrets that certificates and services need and that are not there. Those of plugins are known to these.
+    pub missing_secrets: Vec<MissingSecret>,
     /// Enabled plugins that compiled, by name: what the next compilation takes over.
     pub plugins: HashMap<Arc<str>, Arc<Instance>>,
     /// Regular expressions of routes, for the same reason.
@@ -64,6 +67,7 @@ impl Snapshot {
             certificates: Vec::new(),
             compared: HashSet::new(),
             key_sets: HashMap::new(),
+            missing_secrets: Vec::new(),
             plugins: HashMap::new(),
             patterns: ByText::new(),
             router: Router::default(),
@@ -375,7 +379,7 @@ impl Credential {
 pub struct Certificate {
     /// Its name.
     pub name: Arc<str>,
-    /// Content version of the resource, and of the secret that its key is in.
+    /// Content version of the resource, and hash of its private key.
     pub versions: (Version, Option<Version>),
     /// Names it is picked for, in lower case, exact or `*.example.com`.
     pub hosts: Vec<Box<str>>,

@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use gatewright_engine::{plugin::UsedSecret, secret::Lack};
+use gatewright_engine::{
+    plugin::UsedSecret,
+    secret::{self, Lack},
+};
 use gatewright_proto::{
     Key, Kind,
     v1::{
@@ -119,6 +122,16 @@ impl Draft {
                 Lack::Missing(reason) => reason.clone(),
                 Lack::Elsewhere => "this node has no secrets of its own".to_owned(),
             },
+        });
+    }
+
+    /// Adds a secret that a certificate or a service needs and has not got.
+    pub(crate) fn missing_secret_of(&mut self, missing: &secret::MissingSecret) {
+        self.missing_secrets.push(MissingSecret {
+            resource: missing.key.to_string(),
+            field: missing.field.clone(),
+            reference: missing.place.to_string(),
+            reason: missing.reason.clone(),
         });
     }
 

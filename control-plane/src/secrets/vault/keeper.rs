@@ -125,6 +125,13 @@ impl Keeper {
                         wanted.insert(key.name.clone(), source);
                     }
                 }
+                Resource::Certificate(certificate) => {
+                    wanted.extend(fetched(&certificate.private_key));
+                }
+                Resource::Service(service) => {
+                    let tls = service.tls.as_ref();
+                    wanted.extend(tls.and_then(|it| fetched(&it.ca_certificates)));
+                }
                 Resource::Plugin(plugin) => refers |= plugin.settings.contains("\"vault:"),
                 _ => {}
             }
@@ -143,6 +150,14 @@ impl Keeper {
         wanted
             .map(|(name, source)| Wanted { name, source })
             .collect()
+    }
+}
+
+/// Name and source of the secret that a text refers to, if that is in Vault.
+fn fetched(text: &str) -> Option<(String, String)> {
+    match Place::parse(text) {
+        Ok(Place::Vault(source)) => Some((fetched_name(&source), source)),
+        _ => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Certificates towards clients, and those that services show to targets.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
+use ::aws_lc_rs::digest::{SHA256, digest};
 use gatewright_proto::{
     Key, Kind, Resource, Version,
     v1::{self},
@@ -10,7 +11,7 @@ use rustls::{crypto::aws_lc_rs, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
 use super::{Compiler, Mistake, field};
-use crate::{Certificate, reference::SECRET, route::Host};
+use crate::{Certificate, route::Host};
 
 impl Compiler<'_> {
     pub(super) fn certificates(&mut self) -> Vec<Arc<Certificate>> {
@@ -21,11 +22,9 @@ impl Compiler<'_> {
                 continue;
             };
             let mut mistakes = Vec::new();
-            let private_key = self.private_key(certificate, &mut mistakes);
-            let versions = (
-                held.version,
-                private_key.as_ref().and_then(|(_, version)| *version),
-            );
+            let private_key = self.private_key(key, certificate, &mut mistakes);
+            let version = private_key.as_deref().and_then(version);
+            let versions = (held.version, version);
             let nameless = to_targets.contains(key.name.as_str());
             let same = |it: &&Arc<Certificate>| {
                 *it.name == *key.name
@@ -38,10 +37,9 @@ impl Compiler<'_> {
             let compiled = match (previous, private_key) {
                 (Some(previous), _) => Some(Arc::clone(previous)),
                 (None, private_key) => {
-                    let pem = private_key.map(|(pem, _)| pem);
                     let source = Source {
                         certificate,
-                        private_key: pem,
+                        private_key: private_key.as_deref(),
                         nameless,
                     };
                     read(key, &source, versions, &mut mistakes)
@@ -54,27 +52,26 @@ impl Compiler<'_> {
         certificates
     }
 
-    /// The PEM of the key, and the version of the secret that holds it.
+    /// The PEM of the key, wherever it is.
     fn private_key<'c>(
-        &'c self,
+        &self,
+        key: &Key,
         certificate: &'c v1::Certificate,
         mistakes: &mut Vec<Mistake>,
-    ) -> Option<(&'c str, Option<Version>)> {
+    ) -> Option<Cow<'c, str>> {
         let text = certificate.private_key.as_str();
         if text.is_empty() {
             mistakes.push(Mistake::required("private_key"));
             return None;
         }
-        let Some(name) = text.strip_prefix(SECRET) else {
-            return Some((text, None));
-        };
-        // That it is there has been checked with all references.
-        let held = self.set.held.get(&Key::new(Kind::Secret, name))?;
-        match &*held.resource {
-            Resource::Secret(secret) => Some((&secret.value, Some(held.version))),
-            _ => None,
-        }
+        self.text(key, "private_key", text)
     }
+}
+
+/// That of a private key.
+fn version(private_key: &str) -> Option<Version> {
+    let hash = digest(&SHA256, private_key.as_bytes());
+    hash.as_ref().get(..16).and_then(Version::from_slice)
 }
 
 /// What a certificate is read from.

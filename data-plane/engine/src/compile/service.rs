@@ -84,7 +84,7 @@ impl Compiler<'_> {
         }
         let url = destination(service, &mut mistakes);
         let secure = url.as_ref().map_or(service.tls.is_some(), |url| url.secure);
-        let tls = self.upstream_tls(service.tls.as_ref(), secure, &mut mistakes);
+        let tls = self.upstream_tls(key, service.tls.as_ref(), secure, &mut mistakes);
         let per_target = connections_per_target(service, &mut mistakes);
         let proxy_protocol = proxy_protocol(service, &mut mistakes);
         guard::check(service, &mut mistakes);

@@ -1,9 +1,15 @@
 mod defaults;
 
+use std::sync::Arc;
+
 use gatewright_proto::{Kind, Resource};
 use serde_json::{Value, json};
 
-use crate::{Action, ResourceSet, compile, plugin::Registry};
+use crate::{
+    Action, Compiled, ResourceSet, compile,
+    plugin::Registry,
+    secret::{Lack, LocalSecrets, SecretText},
+};
 
 fn set(resources: &[(Kind, Value)]) -> ResourceSet {
     let read =
@@ -256,4 +262,73 @@ fn what_is_attached_to_a_fallback_service_runs_for_those_who_may_reach_it() {
     assert_eq!(ran(&of_service), 1);
     let of_route = route(json!({"fallback": {"service": "b"}}));
     assert_eq!(ran(&[service("a"), service("b"), of_route, plugin]), 1);
+}
+
+/// A machine with one variable.
+#[derive(Debug)]
+struct Machine(String);
+
+impl LocalSecrets for Machine {
+    fn env(&self, name: &str) -> Result<SecretText, Lack> {
+        match name {
+            "KEY" => Ok(SecretText::new(self.0.as_str())),
+            _ => Err(Lack::Missing("there is no such variable".to_owned())),
+        }
+    }
+
+    fn file(&self, _path: &str) -> Result<SecretText, Lack> {
+        Err(Lack::Missing("there are no files".to_owned()))
+    }
+}
+
+#[test]
+fn private_keys_and_authorities_may_be_elsewhere_and_what_is_missing_closes_what_needs_it() {
+    let made = rcgen::generate_simple_self_signed(vec!["one.test".to_owned()]).unwrap();
+    let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let value = json!({"key": key}).to_string();
+    let references = [
+        "secret:s#key",
+        "env:KEY",
+        "secret:s#none",
+        "env:NONE",
+        "vault:kv/a#b",
+    ];
+    let mut resources = vec![(Kind::Secret, json!({"name": "s", "value": value}))];
+    for (place, reference) in references.iter().enumerate() {
+        let name = format!("c{place}");
+        let certificate = json!({"name": name, "certificate": pem, "private_key": reference});
+        resources.push((Kind::Certificate, certificate));
+    }
+    let tls = json!({"ca_certificates": "file:authorities"});
+    let service = json!({"name": "t", "url": "https://t", "tls": tls});
+    resources.push((Kind::Service, service));
+    let route = json!({"name": "r", "service": "t", "paths": [{"prefix": "/"}]});
+    resources.push((Kind::Route, route));
+    let set = set(&resources);
+    let node = Registry {
+        local: Arc::new(Machine(key)),
+        ..Registry::default()
+    };
+    let on_node = compile(1, &set, &node, None);
+    let elsewhere = compile(1, &set, &Registry::default(), None);
+    assert!(on_node.errors.is_empty() && elsewhere.errors.is_empty());
+    let names = |compiled: &Compiled| -> Vec<String> {
+        let certificates = compiled.snapshot.certificates.iter();
+        certificates.map(|it| it.name.to_string()).collect()
+    };
+    assert_eq!(names(&on_node), ["c0", "c1"]);
+    assert_eq!(names(&elsewhere), ["c0"]);
+    let missing = on_node.snapshot.missing_secrets.iter();
+    let missing: Vec<String> = missing
+        .map(|it| format!("{} {}", it.key, it.place))
+        .collect();
+    let expected = [
+        "certificate/c2 secret:s#none",
+        "certificate/c3 env:NONE",
+        "certificate/c4 vault:kv/a#b",
+        "service/t file:authorities",
+    ];
+    assert_eq!(missing, expected);
+    let closed = &on_node.snapshot.routes[0].action;
+    assert!(matches!(closed, Action::Closed(_)), "{closed:?}");
 }

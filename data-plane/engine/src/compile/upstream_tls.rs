@@ -10,13 +10,14 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{Compiler, Mistake, field};
-use crate::{Certificate, Tls, TlsSettings, reference::SECRET};
+use crate::{Certificate, Tls, TlsSettings};
 
 impl<'a> Compiler<'a> {
     /// TLS of a service, if its targets speak it. None where something that it needs is missing, which is a mistake of
     /// this service or of what is missing.
     pub(super) fn upstream_tls(
         &self,
+        key: &Key,
         tls: Option<&v1::UpstreamTls>,
         secure: bool,
         mistakes: &mut Vec<Mistake>,
@@ -37,7 +38,7 @@ impl<'a> Compiler<'a> {
             let reason = format!("`{}` is not a version known here", tls.min_version);
             mistakes.push(Mistake::value("tls.min_version", reason));
         }
-        let ca_certificates = self.authorities(&tls.ca_certificates, mistakes)?;
+        let ca_certificates = self.authorities(key, &tls.ca_certificates, mistakes)?;
         let client_certificate = self.client_certificate(&tls.client_certificate, mistakes)?;
         let settings = TlsSettings {
             verify: tls.verify.unwrap_or(true),
@@ -50,22 +51,17 @@ impl<'a> Compiler<'a> {
     }
 
     /// The PEM of the authorities, if there are any of their own; none where they cannot be had.
-    fn authorities(&self, text: &str, mistakes: &mut Vec<Mistake>) -> Option<Option<Box<str>>> {
+    fn authorities(
+        &self,
+        key: &Key,
+        text: &str,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Option<Option<Box<str>>> {
         if text.is_empty() {
             return Some(None);
         }
-        let pem = match text.strip_prefix(SECRET) {
-            None => text,
-            // That it is there has been checked with all references.
-            Some(name) => {
-                let key = Key::new(Kind::Secret, name);
-                match &*self.set.held.get(&key)?.resource {
-                    Resource::Secret(secret) if !self.is_bad(&key) => secret.value.as_str(),
-                    _ => return None,
-                }
-            }
-        };
-        if let Err(reason) = check_authorities(pem) {
+        let pem = self.text(key, "tls.ca_certificates", text)?;
+        if let Err(reason) = check_authorities(&pem) {
             mistakes.push(Mistake::value("tls.ca_certificates", reason));
             return None;
         }
