@@ -99,6 +99,51 @@ async fn a_refusal_in_shadow_is_recorded_and_not_carried_out() {
 }
 
 #[tokio::test]
+async fn why_a_token_was_refused_is_in_the_line_and_counted_and_the_client_is_not_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = logged(folder.path(), &[]).await;
+    let settings = json!({"providers": [{"key_set": "login"}]});
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let keys = json!({"keys": [key]});
+    gateway.apply(&[
+        (Kind::KeySet, json!({"name": "login", "jwks": keys})),
+        (
+            Kind::Plugin,
+            json!({"name": "p", "type": "jwt", "attach": {"route": "r"}, "settings": settings}),
+        ),
+    ]);
+    let ask = async |fields: &str| {
+        let request = format!("GET /a HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{fields}\r\n");
+        gateway.raw(request.as_bytes()).await
+    };
+    // {"alg":"EdDSA","kid":"other"} and {}
+    let unknown = "eyJhbGciOiJFZERTQSIsImtpZCI6Im90aGVyIn0.e30.AA";
+    let cases = ["", "Authorization: Bearer x\r\n"].map(str::to_owned);
+    let unknown = format!("Authorization: Bearer {unknown}\r\n");
+    for fields in cases.iter().chain([&unknown]) {
+        let answer = ask(fields).await;
+        assert_eq!(status(&answer), 401, "{answer}");
+        assert!(!answer.contains("malformed") && !answer.contains("unknown_key"));
+    }
+    let metrics = gateway.status("/metrics").await;
+    for reason in ["malformed", "unknown_key"] {
+        let labels = format!("plugin=\"p\",reason=\"{reason}\",mode=\"enforce\"");
+        let line = format!("gatewright_authentication_refusals_total{{{labels}}} 1");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+    let lines = lines(gateway, folder.path()).await;
+    let reasons: Vec<&Value> = lines
+        .iter()
+        .map(|it| &it["refusals"][0]["reason"])
+        .collect();
+    assert_eq!(
+        reasons,
+        [&Value::Null, &json!("malformed"), &json!("unknown_key")]
+    );
+}
+
+#[tokio::test]
 async fn counters_belong_to_the_route_and_outlive_a_change() {
     let folder = tempfile::tempdir().unwrap();
     let mut gateway = logged(folder.path(), &[]).await;
