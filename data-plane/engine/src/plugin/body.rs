@@ -85,7 +85,12 @@ pub async fn admit_body(ran: &Ran, request: &mut RequestContext, body: Seen<'_>)
             Verdict::Continue | Verdict::Body(_) | Verdict::Inject(_) => {}
             Verdict::Respond(response) => return Some(Answer::Respond(response)),
             Verdict::Reject(rejection) => {
-                record(request, &instance, rejection.code, instance.shadow);
+                record(
+                    request,
+                    &instance,
+                    (rejection.code, rejection.reason),
+                    instance.shadow,
+                );
                 if !instance.shadow {
                     return Some(Answer::Reject(rejection));
                 }

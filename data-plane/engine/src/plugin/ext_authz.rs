@@ -165,6 +165,7 @@ impl ExtAuthz {
             request.decisions.push(Decision {
                 plugin: Arc::clone(&self.name),
                 code,
+                reason: None,
                 shadow: true,
             });
             return Flow::Continue;

@@ -171,60 +171,40 @@ impl SecurityHeaders {
 }
 
 impl Settings {
-    fn fields(&self, mistakes: &mut Vec<InvalidSetting>) -> Vec<(HeaderName, HeaderValue)> {
+    /// Each setting that names a field, with the value it asks for.
+    fn asked(&self) -> [(&'static str, HeaderName, Option<&str>); 9] {
         let frame = match self.frame {
             Frame::Deny => Some("DENY"),
             Frame::SameOrigin => Some("SAMEORIGIN"),
             Frame::None => None,
         };
-        let referrer = self.referrer_policy.as_str();
+        let no_sniff = self.no_sniff.then_some("nosniff");
+        let referrer = Some(self.referrer_policy.as_str()).filter(|policy| !policy.is_empty());
         let csp = self.content_security_policy.as_deref();
         let report_only = self.content_security_policy_report_only.as_deref();
-        let asked = [
-            (
-                "no_sniff",
-                header::X_CONTENT_TYPE_OPTIONS,
-                self.no_sniff.then_some("nosniff"),
-            ),
+        let permissions = self.permissions_policy.as_deref();
+        let opener = self.opener_policy.as_deref();
+        let resource = self.resource_policy.as_deref();
+        let embedder = self.embedder_policy.as_deref();
+        let report_only_field = header::CONTENT_SECURITY_POLICY_REPORT_ONLY;
+        let report_only_name = "content_security_policy_report_only";
+        let csp_field = header::CONTENT_SECURITY_POLICY;
+        [
+            ("no_sniff", header::X_CONTENT_TYPE_OPTIONS, no_sniff),
             ("frame", header::X_FRAME_OPTIONS, frame),
-            (
-                "referrer_policy",
-                header::REFERRER_POLICY,
-                (!referrer.is_empty()).then_some(referrer),
-            ),
-            (
-                "content_security_policy",
-                header::CONTENT_SECURITY_POLICY,
-                csp,
-            ),
-            (
-                "content_security_policy_report_only",
-                header::CONTENT_SECURITY_POLICY_REPORT_ONLY,
-                report_only,
-            ),
-            (
-                "permissions_policy",
-                PERMISSIONS_POLICY,
-                self.permissions_policy.as_deref(),
-            ),
-            (
-                "opener_policy",
-                OPENER_POLICY,
-                self.opener_policy.as_deref(),
-            ),
-            (
-                "resource_policy",
-                RESOURCE_POLICY,
-                self.resource_policy.as_deref(),
-            ),
-            (
-                "embedder_policy",
-                EMBEDDER_POLICY,
-                self.embedder_policy.as_deref(),
-            ),
-        ];
+            ("referrer_policy", header::REFERRER_POLICY, referrer),
+            ("content_security_policy", csp_field, csp),
+            (report_only_name, report_only_field, report_only),
+            ("permissions_policy", PERMISSIONS_POLICY, permissions),
+            ("opener_policy", OPENER_POLICY, opener),
+            ("resource_policy", RESOURCE_POLICY, resource),
+            ("embedder_policy", EMBEDDER_POLICY, embedder),
+        ]
+    }
+
+    fn fields(&self, mistakes: &mut Vec<InvalidSetting>) -> Vec<(HeaderName, HeaderValue)> {
         let mut fields = Vec::new();
-        for (setting, name, value) in asked {
+        for (setting, name, value) in self.asked() {
             let Some(value) = value else { continue };
             match HeaderValue::from_str(value) {
                 Ok(value) if !value.is_empty() => fields.push((name, value)),

@@ -6,80 +6,65 @@ use crate::plugin::tests::{Request, mistakes, plugin};
 
 const NO: Option<&str> = Some("cross_site");
 
+/// Method, fields, and the code of the refusal.
+type Case = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    Option<&'static str>,
+);
+
+const OWN: (&str, &str) = ("origin", "http://example.com");
+const COOKIE: (&str, &str) = ("cookie", "a=b");
+const CASES: &[Case] = &[
+    ("GET", &[COOKIE, ("sec-fetch-site", "cross-site")], None),
+    ("POST", &[("sec-fetch-site", "cross-site")], None),
+    ("POST", &[COOKIE, ("sec-fetch-site", "cross-site")], NO),
+    ("POST", &[COOKIE, ("sec-fetch-site", "same-site")], NO),
+    ("POST", &[COOKIE, ("sec-fetch-site", "same-origin")], None),
+    ("POST", &[COOKIE, ("sec-fetch-site", "none")], None),
+    ("POST", &[COOKIE, ("sec-fetch-site", "cross-site"), OWN], NO),
+    ("DELETE", &[COOKIE, OWN], None),
+    ("DELETE", &[COOKIE, ("host", "example.com:8080"), OWN], NO),
+    ("POST", &[COOKIE, ("origin", "http://example.com:80")], None),
+    ("POST", &[COOKIE, ("origin", "https://example.com")], NO),
+    (
+        "POST",
+        &[COOKIE, ("origin", "http://example.com.evil.test")],
+        NO,
+    ),
+    ("POST", &[COOKIE, ("origin", "null")], NO),
+    ("POST", &[COOKIE, OWN, ("origin", "http://evil.test")], NO),
+    ("POST", &[COOKIE], NO),
+    (
+        "POST",
+        &[
+            COOKIE,
+            ("origin", "https://app.test"),
+            ("sec-fetch-site", "cross-site"),
+        ],
+        None,
+    ),
+    (
+        "GET",
+        &[
+            COOKIE,
+            ("origin", "http://evil.test"),
+            ("sec-websocket-version", "13"),
+        ],
+        NO,
+    ),
+    ("GET", &[COOKIE, OWN, ("sec-websocket-version", "13")], None),
+];
+
 #[tokio::test]
 async fn what_the_browser_says_of_the_page_decides() {
     let csrf = plugin("csrf", &json!({"allowed_origins": ["https://app.test"]}));
-    let own = ("origin", "http://example.com");
-    let cookie = ("cookie", "a=b");
-    for (method, fields, code) in [
-        ("GET", vec![cookie, ("sec-fetch-site", "cross-site")], None),
-        ("POST", vec![("sec-fetch-site", "cross-site")], None),
-        ("POST", vec![cookie, ("sec-fetch-site", "cross-site")], NO),
-        ("POST", vec![cookie, ("sec-fetch-site", "same-site")], NO),
-        (
-            "POST",
-            vec![cookie, ("sec-fetch-site", "same-origin")],
-            None,
-        ),
-        ("POST", vec![cookie, ("sec-fetch-site", "none")], None),
-        (
-            "POST",
-            vec![cookie, ("sec-fetch-site", "cross-site"), own],
-            NO,
-        ),
-        ("DELETE", vec![cookie, own], None),
-        (
-            "DELETE",
-            vec![cookie, ("host", "example.com:8080"), own],
-            NO,
-        ),
-        (
-            "POST",
-            vec![cookie, ("origin", "http://example.com:80")],
-            None,
-        ),
-        ("POST", vec![cookie, ("origin", "https://example.com")], NO),
-        (
-            "POST",
-            vec![cookie, ("origin", "http://example.com.evil.test")],
-            NO,
-        ),
-        ("POST", vec![cookie, ("origin", "null")], NO),
-        (
-            "POST",
-            vec![cookie, own, ("origin", "http://evil.test")],
-            NO,
-        ),
-        ("POST", vec![cookie], NO),
-        (
-            "POST",
-            vec![
-                cookie,
-                ("origin", "https://app.test"),
-                ("sec-fetch-site", "cross-site"),
-            ],
-            None,
-        ),
-        (
-            "GET",
-            vec![
-                cookie,
-                ("origin", "http://evil.test"),
-                ("sec-websocket-version", "13"),
-            ],
-            NO,
-        ),
-        (
-            "GET",
-            vec![cookie, own, ("sec-websocket-version", "13")],
-            None,
-        ),
-    ] {
+    for (method, fields, code) in CASES {
         let mut request = Request::get("/").method(method);
-        for (name, value) in &fields {
+        for (name, value) in *fields {
             request = request.header(name, value);
         }
-        assert_eq!(request.refusal(&csrf).await, code, "{method} {fields:?}");
+        assert_eq!(request.refusal(&csrf).await, *code, "{method} {fields:?}");
     }
 }
 
