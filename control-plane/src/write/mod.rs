@@ -12,7 +12,7 @@ pub mod write_only;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use gatewright_proto::{Key, Version};
+use gatewright_proto::{Key, Kind, Resource, Version};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     time::timeout_at,
@@ -117,6 +117,8 @@ pub struct Writer {
     turn: Mutex<()>,
     waiting: Semaphore,
     tries: Arc<Semaphore>,
+    // Hashing takes all cores as it is.
+    hashing: Arc<Semaphore>,
 }
 
 impl Writer {
@@ -128,6 +130,7 @@ impl Writer {
             turn: Mutex::default(),
             waiting: Semaphore::new(MAX_WAITING),
             tries: Arc::new(Semaphore::new(MAX_TRIED)),
+            hashing: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -141,6 +144,7 @@ impl Writer {
             return self.try_out(write).await;
         }
         let _place = self.waiting.try_acquire().map_err(|_| WriteError::Busy)?;
+        let write = self.hash_passwords(write).await?;
         let deadline = tokio::time::Instant::now() + MAX_LOCK_WAIT;
         let turn = timeout_at(deadline, self.turn.lock());
         let _turn = turn.await.map_err(|_| WriteError::Busy)?;
@@ -158,6 +162,30 @@ impl Writer {
         }
         let edits = plan.changes.iter().map(Planned::edit).collect();
         self.commit(transaction, edits, by, plan).await
+    }
+
+    /// Hashes the passwords that a change brings, which takes long on purpose, before the lock is taken.
+    async fn hash_passwords(&self, mut write: Write) -> Result<Write, WriteError> {
+        if !write.operations.iter().any(password::brings) {
+            return Ok(write);
+        }
+        let turn = Arc::clone(&self.hashing).acquire_owned();
+        let turn = turn.await.map_err(|_| WriteError::Busy)?;
+        let present = self.catalog.state.borrow().clone();
+        let hash = move || {
+            let _turn = turn;
+            let stored = |name: &str| {
+                let key = Key::new(Kind::Credential, name);
+                match &*present.entries.get(&key)?.held.resource {
+                    Resource::Credential(stored) => Some(stored),
+                    _ => None,
+                }
+            };
+            password::hash_ahead(&mut write.operations, stored);
+            write
+        };
+        let hashed = tokio::task::spawn_blocking(hash).await;
+        hashed.map_err(WriteError::Check)
     }
 
     /// What a change would do to the newest state. Takes no lock: who tries things out holds no writer up.

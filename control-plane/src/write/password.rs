@@ -1,23 +1,72 @@
 //! Passwords of credentials: kept as hashes, which leave the API no more than passwords do.
 
+use std::{num::NonZero, thread};
+
 use gatewright_engine::password::{MAX_BYTES, PasswordHash};
-use gatewright_proto::v1;
+use gatewright_proto::{Resource, v1};
 use serde_json::{Map, Value};
+
+use super::Operation;
 
 /// Takes the stored hash where a replacement says nothing of the password, or says the same.
 pub(super) fn keep(new: &mut v1::Credential, stored: &v1::Credential) {
     if stored.password_hash.is_empty() || !new.password_hash.is_empty() {
         return;
     }
-    // Without this, applying a file again would hash with another salt: a change that changes nothing.
-    let same = || {
-        let hash = PasswordHash::read(&stored.password_hash);
-        hash.is_ok_and(|hash| hash.verify(new.password.as_bytes()))
-    };
-    if new.r#type == stored.r#type && (new.password.is_empty() || same()) {
+    if new.r#type == stored.r#type && (new.password.is_empty() || same(new, stored)) {
         new.password_hash.clone_from(&stored.password_hash);
         new.password.clear();
     }
+}
+
+/// Whether it is the password of which the hash is stored. Without this, applying a file again would hash with
+/// another salt: a change that changes nothing.
+fn same(new: &v1::Credential, stored: &v1::Credential) -> bool {
+    let hash = PasswordHash::read(&stored.password_hash);
+    hash.is_ok_and(|hash| hash.verify(new.password.as_bytes()))
+}
+
+/// Whether an operation brings a password that can be hashed ahead of the check.
+pub(super) fn brings(operation: &Operation) -> bool {
+    matches!(operation, Operation::Create(Resource::Credential(new)) | Operation::Put(Resource::Credential(new), _)
+        if hashable(new))
+}
+
+fn hashable(new: &v1::Credential) -> bool {
+    (1..=MAX_BYTES).contains(&new.password.len()) && new.password_hash.is_empty()
+}
+
+/// Replaces the passwords of operations by their hashes, on all cores, before anybody is kept waiting by a lock.
+/// What is stored may change meanwhile; a hash stays that of its password.
+pub(super) fn hash_ahead<'a>(
+    operations: &mut [Operation],
+    stored: impl Fn(&str) -> Option<&'a v1::Credential> + Sync,
+) {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut new: Vec<&mut v1::Credential> = operations
+        .iter_mut()
+        .filter_map(|operation| match operation {
+            Operation::Create(Resource::Credential(new))
+            | Operation::Put(Resource::Credential(new), _) => Some(new),
+            _ => None,
+        })
+        .filter(|new| hashable(new))
+        .collect();
+    let share = new.len().div_ceil(cores).max(1);
+    let hash = |new: &mut v1::Credential| {
+        new.password_hash = match stored(&new.name) {
+            Some(stored) if same(new, stored) => stored.password_hash.clone(),
+            _ => PasswordHash::of(new.password.as_bytes())
+                .as_str()
+                .to_owned(),
+        };
+        new.password.clear();
+    };
+    thread::scope(|threads| {
+        for share in new.chunks_mut(share) {
+            threads.spawn(|| share.iter_mut().for_each(|new| hash(new)));
+        }
+    });
 }
 
 /// Makes room in a stored credential for a patch that brings another password.
@@ -61,10 +110,13 @@ pub(super) fn differs(before: &v1::Credential, after: &v1::Credential) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use gatewright_proto::v1::{Credential, CredentialType};
+    use gatewright_proto::{
+        Resource,
+        v1::{Credential, CredentialType},
+    };
     use serde_json::json;
 
-    use super::{differs, keep, make_room, redact, seal};
+    use super::{Operation, brings, differs, hash_ahead, keep, make_room, redact, seal};
 
     fn credential(password: &str) -> Credential {
         Credential {
@@ -115,5 +167,33 @@ mod tests {
         assert_eq!(fields.len(), 1);
         make_room(fields, &json!({"password": "battery staple"}));
         assert_eq!(fields.len(), 0);
+    }
+
+    #[test]
+    fn many_passwords_are_hashed_ahead_and_known_ones_keep_their_hash() {
+        let mut stored = credential("correct horse");
+        seal(&mut stored).unwrap();
+        let mut other = credential("correct horse");
+        other.name = "bob-web".to_owned();
+        let mut long = credential(&"x".repeat(257));
+        long.name = "carol-web".to_owned();
+        let all = [credential("correct horse"), other, long];
+        let mut operations = all.map(|it| Operation::Create(Resource::Credential(it)));
+        assert_eq!(operations.each_ref().map(brings), [true, true, false]);
+        hash_ahead(&mut operations, |name| {
+            (name == "alice-web").then_some(&stored)
+        });
+        assert_eq!(operations.each_ref().map(brings), [false; 3]);
+        let [
+            Operation::Create(Resource::Credential(alice)),
+            Operation::Create(Resource::Credential(bob)),
+            _,
+        ] = &operations
+        else {
+            unreachable!("they are what they were")
+        };
+        assert_eq!(alice.password_hash, stored.password_hash);
+        assert_ne!(bob.password_hash, stored.password_hash);
+        assert!(bob.password.is_empty() && bob.password_hash.starts_with("$argon2id$"));
     }
 }
