@@ -153,7 +153,7 @@ impl Node {
             stop,
             tasks,
             drain_delay: Duration::from_millis(settings.drain_delay_ms),
-            clients: start_clients()?,
+            clients: start_clients(&telemetry)?,
         };
         node.follow(settings, registry, telemetry)?;
         Ok(node)
@@ -294,11 +294,12 @@ fn start_workers(
     Workers::start(&plan, &shared, drain, proxy).map_err(io("cannot start the workers"))
 }
 
-fn start_clients() -> Result<Clients, StartError> {
+fn start_clients(telemetry: &Telemetry) -> Result<Clients, StartError> {
     let heavy = Pool::start().map_err(io("cannot start threads"))?;
+    let metrics = Arc::clone(&telemetry.metrics.calls);
     Ok(Clients {
         heavy: Some(Arc::new(heavy)),
-        caller: Some(Arc::new(HttpCaller::new(Handle::current()))),
+        caller: Some(Arc::new(HttpCaller::new(Handle::current(), metrics))),
     })
 }
 

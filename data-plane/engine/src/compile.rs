@@ -26,7 +26,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod upstream;
-mod upstream_tls;
+pub(crate) mod upstream_tls;
 
 pub use explain::{Explainer, Explanation};
 

@@ -15,6 +15,7 @@ use prometheus_client::{
 
 use super::{
     balance::PublishedBalance,
+    calls::{CallMetrics, CountedCalls},
     counters::{PublishedCounters, RouteMetrics},
     health::PublishedHealth,
     labels::{
@@ -82,6 +83,8 @@ pub struct Metrics {
     pub config_staleness: Gauge,
     /// Exchanges that are over.
     pub answered: Counter,
+    /// What plugins ask others.
+    pub(crate) calls: Arc<CallMetrics>,
 }
 
 impl Metrics {
@@ -114,6 +117,7 @@ impl Metrics {
             connected: Gauge::default(),
             config_staleness: Gauge::default(),
             answered: Counter::default(),
+            calls: Arc::default(),
         };
         metrics.started_at.set(now());
         metrics.register();
@@ -192,6 +196,7 @@ impl Metrics {
     }
 
     fn register_protection(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(CountedCalls(Arc::clone(&self.calls))));
         registry.register(
             "proxy_headers_refused",
             "Connections closed because of their PROXY header, by reason",

@@ -4,6 +4,7 @@
 mod access_log;
 mod attempts;
 mod balance;
+mod calls;
 mod counters;
 mod export;
 mod health;
@@ -25,6 +26,7 @@ mod tracer;
 use std::sync::Arc;
 
 pub use access_log::AccessLog;
+pub(crate) use calls::CallMetrics;
 pub use counters::{RouteMetrics, ServiceMetrics};
 pub(crate) use export::export;
 pub(crate) use health::HealthMetrics;

@@ -102,7 +102,7 @@ impl<'a> Compiler<'a> {
 }
 
 /// Checks that a text is PEM of certificates, all of which can be trusted as authorities.
-pub(super) fn check_authorities(text: &str) -> Result<(), String> {
+pub(crate) fn check_authorities(text: &str) -> Result<(), String> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
         let certificate = certificate.map_err(|_| "has a certificate with broken PEM")?;

@@ -4,7 +4,10 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use gatewright_proto::v1::Protocol;
+use http::{HeaderMap, Request, Response};
+
+use crate::Tls;
 
 /// What the node does for its plugins. What is missing makes a plugin that needs it refuse requests.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,8 @@ pub trait Caller: Send + Sync + fmt::Debug {
 /// A question, and what it may take.
 #[derive(Debug)]
 pub struct Question {
+    /// Name of the instance that asks, for the metrics.
+    pub plugin: Arc<str>,
     /// Whom to ask.
     pub server: Arc<Server>,
     /// Path and query in the URI; `Host` set.
@@ -46,16 +51,22 @@ pub struct Question {
     pub max_bytes: usize,
 }
 
-/// Somebody who can be asked over HTTP.
+/// Somebody who can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Whether over TLS, checked against the authorities of the operating system.
-    pub secure: bool,
+    /// TLS that is spoken there, if it is.
+    pub tls: Option<Arc<Tls>>,
+    /// Version of HTTP, where it is HTTP.
+    pub protocol: Protocol,
     /// Name or address.
     pub host: Arc<str>,
     /// Port.
     pub port: u16,
 }
+
+/// The trailers of an answer, among its extensions where there are any.
+#[derive(Clone, Debug)]
+pub struct Trailers(pub HeaderMap);
 
 /// The answer to a question.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Bytes>, CallError>> + Send>>;

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, 
 
 use self::settings::{Compiled, Settings};
 use super::{Build, CallError, Caller, Configure, Flow, InvalidSetting, Plugin, Question};
-use crate::{Code, Decision, Rejection, RequestContext};
+use crate::{Code, Decision, Rejection, RequestContext, reference::Reference};
 
 mod settings;
 #[cfg(test)]
@@ -64,7 +64,7 @@ upstream_headers: [x-user-id]";
     fn configure(settings: Settings, build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
         Ok(Self {
             name: Arc::clone(build.name),
-            settings: Compiled::of(&settings)?,
+            settings: Compiled::of(&settings, build)?,
             fail_open: settings.fail_open,
             caller: build.clients.caller.clone(),
             waiting: build
@@ -72,6 +72,11 @@ upstream_headers: [x-user-id]";
                 .keep(Self::NAME, build.name, AtomicU32::default),
             max_waiting: settings.max_concurrent,
         })
+    }
+
+    fn references(settings: &Settings) -> Vec<Reference> {
+        let ca = settings.ca.as_ref();
+        ca.and_then(|ca| ca.reference("ca")).into_iter().collect()
     }
 }
 
@@ -124,6 +129,7 @@ impl ExtAuthz {
         headers.insert(FORWARDED_FOR, HeaderValue::try_from(address).ok()?);
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(request.scheme()));
         Some(Question {
+            plugin: Arc::clone(&self.name),
             server: Arc::clone(&self.settings.server),
             request: asked,
             timeout: self.settings.timeout,

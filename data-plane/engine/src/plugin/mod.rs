@@ -21,6 +21,7 @@ mod page;
 mod registry;
 mod run;
 mod secret_ref;
+mod server;
 mod settings;
 mod spelling;
 mod state;
@@ -49,13 +50,16 @@ pub(crate) mod tests;
 
 pub use body::{Seen, WantsBody, admit_body};
 pub use chain::{Chain, Described};
-pub use clients::{Answering, CallError, Caller, Clients, Heavy, Job, Pending, Question, Server};
+pub use clients::{
+    Answering, CallError, Caller, Clients, Heavy, Job, Pending, Question, Server, Trailers,
+};
 pub use fault::Injection;
 pub use instance::{Instance, Scope};
 pub use page::plugin_page;
 pub use registry::Registry;
 pub use run::{Answer, Ran, admit, admit_rest, respond};
 pub use secret_ref::{SecretRef, UsedSecret};
+pub use server::Authorities;
 pub use spelling::nearest;
 pub use state::States;
 

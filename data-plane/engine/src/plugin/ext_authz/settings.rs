@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, Uri, header};
+use http::{HeaderName, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::{InvalidSetting, Server};
+use super::super::{Authorities, Build, InvalidSetting, Server, server};
 
 /// Longest time, in milliseconds.
 const MAX_TIMEOUT_MS: u64 = 10_000;
@@ -20,6 +20,10 @@ pub(in super::super) struct Settings {
     /// Where the authorizer is: `http://HOST:PORT` or `https://HOST:PORT`, with a path that is put before the path
     /// of each request.
     url: String,
+    /// Authorities that the authorizer's certificate is checked against, where `url` is `https`: certificates in PEM, or
+    /// a reference to a secret that has them (`secret:NAME`, `file:PATH`, ...). Default: those of the operating system.
+    #[serde(default)]
+    pub(super) ca: Option<Authorities>,
     /// How long the authorizer may take, in milliseconds. 1 to 10,000.
     #[serde(default = "timeout_ms")]
     timeout_ms: u64,
@@ -71,7 +75,7 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    pub(super) fn of(settings: &Settings) -> Result<Self, Vec<InvalidSetting>> {
+    pub(super) fn of(settings: &Settings, build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
         let mut mistakes = Vec::new();
         if !(1..=MAX_TIMEOUT_MS).contains(&settings.timeout_ms) {
             mistakes.push(InvalidSetting::new("timeout_ms", "must be 1 to 10,000"));
@@ -79,10 +83,9 @@ impl Compiled {
         if !(1..=10_000).contains(&settings.max_concurrent) {
             mistakes.push(InvalidSetting::new("max_concurrent", "must be 1 to 10,000"));
         }
-        let url = server(&settings.url);
-        if let Err(reason) = url {
-            mistakes.push(InvalidSetting::new("url", reason));
-        }
+        let url = ("url", settings.url.as_str());
+        let ca = settings.ca.as_ref().map(|ca| ("ca", ca));
+        let found = server::server(url, ca, &server::HTTP, build, &mut mistakes);
         let allowed_headers = names("allowed_headers", &settings.allowed_headers, &mut mistakes);
         let upstream_headers = names(
             "upstream_headers",
@@ -90,10 +93,10 @@ impl Compiled {
             &mut mistakes,
         );
         let client_headers = names("client_headers", &settings.client_headers, &mut mistakes);
-        match url {
-            Ok((server, prefix)) if mistakes.is_empty() => Ok(Self {
+        match found {
+            Some((server, uri)) if mistakes.is_empty() => Ok(Self {
                 server: Arc::new(server),
-                prefix,
+                prefix: uri.path().trim_end_matches('/').into(),
                 timeout: Duration::from_millis(settings.timeout_ms),
                 allowed_headers,
                 upstream_headers,
@@ -102,28 +105,6 @@ impl Compiled {
             _ => Err(mistakes),
         }
     }
-}
-
-fn server(url: &str) -> Result<(Server, Box<str>), &'static str> {
-    let uri: Uri = url.parse().map_err(|_| "is not a URL")?;
-    let secure = match uri.scheme_str() {
-        Some("http") => false,
-        Some("https") => true,
-        _ => return Err("must begin with `http://` or `https://`"),
-    };
-    let authority = uri.authority().ok_or("names no host")?;
-    if authority.as_str().contains('@') || uri.query().is_some() {
-        return Err("must have no user, password or query");
-    }
-    let host = authority.host().trim_matches(['[', ']']);
-    let server = Server {
-        secure,
-        host: host.into(),
-        port: authority
-            .port_u16()
-            .unwrap_or(if secure { 443 } else { 80 }),
-    };
-    Ok((server, uri.path().trim_end_matches('/').into()))
 }
 
 fn names(field: &str, given: &[String], mistakes: &mut Vec<InvalidSetting>) -> Box<[HeaderName]> {

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::plugin::tests::{Request, mistakes, plugin};
+use crate::plugin::tests::{Request, mistakes, plugin, reference_fields};
 
 #[tokio::test]
 async fn without_anybody_to_ask_requests_are_refused_unless_it_fails_open() {
@@ -37,4 +37,13 @@ fn mistakes_are_named() {
             "{url}"
         );
     }
+    for ca in ["plain", "-----BEGIN CERTIFICATE-----\nAAAA"] {
+        let settings = json!({"url": "https://a", "ca": ca});
+        assert_eq!(mistakes("ext-authz", &settings), ["settings.ca"], "{ca}");
+    }
+    let settings = json!({"url": "https://a", "ca": "secret:internal-ca"});
+    assert_eq!(
+        reference_fields("ext-authz", &settings),
+        ["settings.ca secret/internal-ca"]
+    );
 }
