@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_lc_rs::digest;
 use gatewright_engine::{
     Client, Payload, Query, RequestContext, ResourceSet, Snapshot, compile,
     plugin::{Registry, admit, respond},
@@ -66,7 +67,8 @@ fn run_plugins() {
     let mut resources = with_routes(10);
     resources.extend((0..CONSUMERS).flat_map(|number| {
         let name = format!("consumer-{number}");
-        let credential = json!({"name": format!("key-{number}"), "consumer": name, "key": format!("key-{number:05}")});
+        let credential = json!({"name": format!("key-{number}"), "consumer": name,
+            "digest": digest(&format!("key-{number:05}"))});
         [
             (Kind::Consumer, json!({"name": name})),
             (Kind::Credential, credential),
@@ -143,6 +145,16 @@ fn request(snapshot: &Arc<Snapshot>, consumer: usize) -> RequestContext {
     }
 }
 
+fn digest(key: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, key.as_bytes());
+    let hex: String = digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256:{hex}")
+}
+
 /// From resources to a snapshot, as for a node that starts.
 fn compile_routes(routes: usize) {
     let set = set(&with_routes(routes));
@@ -171,7 +183,7 @@ fn set(resources: &[(Kind, Value)]) -> ResourceSet {
 
 fn compiled(resources: &[(Kind, Value)]) -> Snapshot {
     let compiled = compile(1, &set(resources), &Registry::default(), None);
-    assert!(compiled.errors.is_empty(), "{:?}", compiled.errors);
+    assert!(compiled.errors.is_empty(), "{:?}", compiled.errors.first());
     compiled.snapshot
 }
 

@@ -20,6 +20,7 @@ mod last_use;
 pub mod live;
 pub mod mirror;
 mod network;
+mod number;
 pub mod outcome;
 pub mod password;
 pub mod path;
@@ -34,6 +35,7 @@ mod snapshot;
 pub mod split;
 pub mod strangler;
 mod tls;
+pub mod transform;
 
 pub use compile::{Compiled, Explainer, Explanation, compile};
 pub use context::{Client, Decision, Note, Notes, RequestContext};

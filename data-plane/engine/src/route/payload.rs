@@ -5,7 +5,6 @@
 //! did not match, anybody could lead a request past the route that protects it.
 
 pub(super) mod json;
-mod number;
 #[cfg(test)]
 mod tests;
 pub(super) mod xml;

@@ -10,11 +10,8 @@ use std::{
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-use super::{
-    super::TextRule,
-    Broken,
-    number::{self, Numbers},
-};
+use super::{super::TextRule, Broken};
+use crate::number::{self, Numbers};
 
 /// Most values in a document. (Its depth is bounded by the parser, at 127.)
 const MAX_VALUES: u32 = 65_536;

@@ -7,7 +7,7 @@ const MAX_PLAIN: usize = 40;
 /// A JSON number in the one way that all equal ones are written: without zeros that mean nothing, and with an
 /// exponent only where it would have more than 40 digits. None where it is no JSON number, or its
 /// exponent is beyond counting.
-pub(super) fn canonical(text: &str) -> Option<Box<str>> {
+pub(crate) fn canonical(text: &str) -> Option<Box<str>> {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", text),
@@ -74,12 +74,12 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// The numbers of a document as they are written, in order. Only of what a parser has found to be JSON so far.
-pub(super) struct Numbers<'b> {
+pub(crate) struct Numbers<'b> {
     rest: &'b [u8],
 }
 
 impl<'b> Numbers<'b> {
-    pub(super) const fn of(document: &'b [u8]) -> Self {
+    pub(crate) const fn of(document: &'b [u8]) -> Self {
         Self { rest: document }
     }
 }
