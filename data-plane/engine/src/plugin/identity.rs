@@ -16,6 +16,8 @@ use crate::{Code, Identity, RequestContext, reference::Reference};
 
 mod attached;
 mod authenticate;
+pub(super) mod claims_to_headers;
+pub(super) mod meaning;
 mod requirement;
 mod shared;
 pub(super) mod source;

@@ -1,26 +1,25 @@
 //! `jwt`: finds out who calls by a signed token.
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::{
-    provider::{Found, Provider},
+    provider::Provider,
     settings::Settings,
     source::{Sent, of_field, text},
 };
 use super::{
     Build, InvalidSetting,
-    identity::{ConfigureMethod, Method, Refusal, Verdict, source::Sources},
+    identity::{
+        ConfigureMethod, Method, Refusal, Verdict, claims_to_headers::ClaimsToHeaders,
+        meaning::Found, source::Sources,
+    },
 };
 use crate::{
-    Code, Identity, RequestContext,
+    Code, RequestContext,
     jwt::{Refusal as Why, TokenDigest},
     reference::Reference,
 };
 
-mod headers;
 mod provider;
 mod settings;
 mod source;
@@ -32,7 +31,7 @@ mod tests;
 pub(super) struct Jwt {
     sources: Sources,
     providers: Vec<Provider>,
-    headers: headers::Headers,
+    headers: ClaimsToHeaders,
 }
 
 impl ConfigureMethod for Jwt {
@@ -80,7 +79,7 @@ claims_to_headers: {sub: x-user-id}";
         ];
         let sources = Sources::compile(lists, &mut mistakes);
         let providers = provider::compile(&settings, &mut mistakes);
-        let headers = headers::Headers::compile(&settings.claims_to_headers, &mut mistakes);
+        let headers = ClaimsToHeaders::compile(&settings.claims_to_headers, &mut mistakes);
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -110,7 +109,7 @@ impl Method for Jwt {
         let mut why = None;
         for provider in &self.providers {
             match provider.check(text(&token), digest, &request.snapshot, now) {
-                Ok(found) => return proven(request, &found),
+                Ok(found) => return proven(request, &found.shared),
                 Err(refusal) => why = Some(worse(why, refusal)),
             }
         }
@@ -158,22 +157,13 @@ impl Method for Jwt {
 const EXPIRED: &str = "the token has expired";
 
 fn proven(request: &RequestContext, found: &Found) -> Verdict {
-    let consumer = match &found.consumer {
-        None => None,
-        Some(name) => match request.snapshot.consumers.by_name.get(&**name) {
-            Some(consumer) => Some(Arc::clone(consumer)),
-            None => {
-                let detail = "the token is of no consumer that is known";
-                return refused(detail, "unknown_consumer");
-            }
-        },
-    };
-    Verdict::Proven(Identity {
-        consumer,
-        claims: Some(Arc::clone(&found.claims)),
-        methods: std::iter::once(Jwt::NAME).collect(),
-        ..Identity::default()
-    })
+    match found.identity(&request.snapshot, Jwt::NAME) {
+        Some(identity) => Verdict::Proven(identity),
+        None => refused(
+            "the token is of no consumer that is known",
+            "unknown_consumer",
+        ),
+    }
 }
 
 fn refused(detail: &'static str, reason: &'static str) -> Verdict {

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::settings::{ProviderSettings, Settings};
 use crate::{
-    Claims, Snapshot,
+    Snapshot,
     jwt::{
         Algorithm, Policy, Refusal, Remembered, Requirement, Test, TokenDigest, Verified, verify,
     },
     key_set::KeySet,
-    plugin::InvalidSetting,
+    plugin::{
+        InvalidSetting,
+        identity::meaning::{self, Meaning},
+    },
 };
 
 const MAX_PROVIDERS: usize = 16;
@@ -21,17 +24,14 @@ const MAX_SKEW_SECONDS: u64 = 600;
 pub(super) struct Provider {
     key_set: Box<str>,
     policy: Policy,
-    consumer_claim: Option<Box<str>>,
-    groups_claim: Option<Box<str>>,
+    meaning: Meaning,
     remembered: Remembered<KeySet, Found>,
 }
 
 /// What was found of a token.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// Name of the consumer, where one is asked for.
-    pub(super) consumer: Option<Box<str>>,
-    pub(super) claims: Arc<Claims>,
+    pub(super) shared: meaning::Found,
     /// From when it is valid, in seconds since 1970.
     from: u64,
 }
@@ -115,28 +115,8 @@ impl Provider {
 
     fn found(&self, verified: Verified) -> Result<(Found, u64), Refusal> {
         let (from, until) = (verified.from, verified.until);
-        let claims = verified.claims;
-        let consumer = match &self.consumer_claim {
-            None => None,
-            Some(claim) => {
-                let name = claims.get(claim).and_then(|value| value.as_str());
-                Some(name.ok_or(Refusal::Claim)?.into())
-            }
-        };
-        let groups = match self.groups_claim.as_deref().and_then(|it| claims.get(it)) {
-            None => Vec::new(),
-            Some(value) => crate::jwt::texts(value).ok_or(Refusal::ClaimType)?,
-        };
-        let shared = Claims {
-            groups: groups.into_iter().map(Arc::from).collect(),
-            scopes: verified.scopes.iter().map(Arc::from).collect(),
-            values: claims.into_members(),
-        };
-        let found = Found {
-            consumer,
-            claims: Arc::new(shared),
-            from,
-        };
+        let shared = self.meaning.of(verified.claims, &verified.scopes)?;
+        let found = Found { shared, from };
         Ok((found, until))
     }
 }
@@ -166,8 +146,10 @@ pub(super) fn compile(settings: &Settings, mistakes: &mut Vec<InvalidSetting>) -
             Provider {
                 key_set: given.key_set.as_str().into(),
                 policy,
-                consumer_claim: given.consumer_claim.as_deref().map(Into::into),
-                groups_claim: given.groups_claim.as_deref().map(Into::into),
+                meaning: Meaning {
+                    consumer_claim: given.consumer_claim.as_deref().map(Into::into),
+                    groups_claim: given.groups_claim.as_deref().map(Into::into),
+                },
                 remembered: Remembered::new(settings.remember),
             }
         })

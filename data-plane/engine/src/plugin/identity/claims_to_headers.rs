@@ -1,4 +1,4 @@
-//! Claims as header fields for the upstream.
+//! Claims as header fields for the upstream, for all methods that find claims.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +21,11 @@ const FRAMING: [HeaderName; 7] = [
 
 /// Fields by the claims that they take their values from.
 #[derive(Debug)]
-pub(super) struct Headers(Vec<(Box<str>, HeaderName)>);
+pub(in crate::plugin) struct ClaimsToHeaders(Vec<(Box<str>, HeaderName)>);
 
-impl Headers {
-    pub(super) fn compile(
+impl ClaimsToHeaders {
+    /// Those of the setting `claims_to_headers`: names of fields by claims.
+    pub(in crate::plugin) fn compile(
         given: &BTreeMap<String, String>,
         mistakes: &mut Vec<InvalidSetting>,
     ) -> Self {
@@ -49,7 +50,7 @@ impl Headers {
     }
 
     /// Replaces what the client sent by what the token says.
-    pub(super) fn write(&self, request: &mut RequestContext) {
+    pub(in crate::plugin) fn write(&self, request: &mut RequestContext) {
         for (_, name) in &self.0 {
             request.headers.remove(name);
         }
