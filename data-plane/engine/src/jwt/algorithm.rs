@@ -87,6 +87,11 @@ impl Algorithm {
         Self::ALL.into_iter().find(|it| it.as_str() == name)
     }
 
+    /// Whether its keys are secrets that both sides share.
+    pub const fn is_of_secrets(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+
     /// How secrets are used; none for others.
     pub(super) const fn hmac(self) -> Option<hmac::Algorithm> {
         match self {

@@ -11,6 +11,7 @@
 
 mod algorithm;
 mod claims;
+pub mod dpop;
 mod jwk;
 mod key;
 mod keys;
@@ -22,6 +23,7 @@ mod scope;
 mod strict_json;
 #[cfg(test)]
 mod tests;
+mod thumbprint;
 mod token;
 mod verify;
 

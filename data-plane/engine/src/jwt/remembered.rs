@@ -13,13 +13,16 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    hmac,
+};
 
 /// Places that a token may be at.
 const WAYS: usize = 8;
 
-/// SHA-256 of a token.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// SHA-256 of a token, maybe under a key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
@@ -27,6 +30,16 @@ impl TokenDigest {
     pub fn of(token: &[u8]) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, token).as_ref());
+        Self(bytes)
+    }
+
+    /// HMAC of a token: for tokens that may be guessed, as opaque ones may. Two keys, two digests.
+    pub fn keyed(key: &hmac::Key, token: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        let tag = hmac::sign(key, token);
+        for (byte, its) in bytes.iter_mut().zip(tag.as_ref()) {
+            *byte = *its;
+        }
         Self(bytes)
     }
 

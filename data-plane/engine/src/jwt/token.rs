@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Algorithm, Refusal, jwk::MAX_KID_BYTES, strict_json};
 
 /// Largest header, in base64url.
-const MAX_HEADER_BYTES: usize = 4096;
+pub(super) const MAX_HEADER_BYTES: usize = 4096;
 /// Members of a header that are refused: extensions that must be understood and are not (`crit`), payloads of another
 /// form (`b64`, RFC 7797; `zip`), and a key that the token brings along, as proofs of possession do.
 const REFUSED: [&str; 4] = ["crit", "b64", "zip", "jwk"];
@@ -63,7 +63,7 @@ impl<'t> Token<'t> {
     }
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, Refusal> {
+pub(super) fn object(part: &str) -> Result<Map<String, Value>, Refusal> {
     match strict_json::parse(&bytes(part)?) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) | Err(_) => Err(Refusal::Malformed),
@@ -71,12 +71,15 @@ fn object(part: &str) -> Result<Map<String, Value>, Refusal> {
 }
 
 /// Without padding, and without bits that mean nothing: one text for one value.
-fn bytes(part: &str) -> Result<Vec<u8>, Refusal> {
+pub(super) fn bytes(part: &str) -> Result<Vec<u8>, Refusal> {
     let decoded = BASE64_URL_SAFE_NO_PAD.decode(part);
     decoded.map_err(|_| Refusal::Malformed)
 }
 
-fn member<'h>(header: &'h Map<String, Value>, name: &str) -> Result<Option<&'h str>, Refusal> {
+pub(super) fn member<'h>(
+    header: &'h Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'h str>, Refusal> {
     match header.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
