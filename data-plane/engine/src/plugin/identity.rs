@@ -7,6 +7,7 @@
 
 use std::{borrow::Cow, fmt, future::Future, pin::Pin};
 
+use http::{HeaderName, HeaderValue};
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,6 +17,8 @@ use crate::{Code, Identity, RequestContext, reference::Reference};
 
 mod attached;
 mod authenticate;
+pub(super) mod bearer;
+pub(super) mod binding;
 pub(super) mod claims_to_headers;
 pub(super) mod meaning;
 mod requirement;
@@ -101,6 +104,8 @@ pub(crate) struct Refusal {
     pub(crate) detail: Cow<'static, str>,
     /// For log and metrics: snake_case, one of few.
     pub(crate) reason: Option<&'static str>,
+    /// Further fields of the answer, as `DPoP-Nonce`.
+    fields: Vec<(HeaderName, HeaderValue)>,
     /// The method whose credential it was, where there are several.
     by: Option<&'static str>,
 }
@@ -112,6 +117,7 @@ impl Refusal {
             code,
             detail: detail.into(),
             reason: None,
+            fields: Vec::new(),
             by: None,
         }
     }
@@ -119,6 +125,12 @@ impl Refusal {
     /// With a reason for log and metrics.
     pub(crate) const fn noted_as(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
+        self
+    }
+
+    /// With a further field in the answer.
+    pub(crate) fn with_field(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.fields.push((name, value));
         self
     }
 }

@@ -3,15 +3,17 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::{
-    provider::Provider,
+    provider::{Found, Provider},
     settings::Settings,
-    source::{Sent, of_field, text},
 };
 use super::{
     Build, InvalidSetting,
     identity::{
-        ConfigureMethod, Method, Refusal, Verdict, claims_to_headers::ClaimsToHeaders,
-        meaning::Found, source::Sources,
+        ConfigureMethod, Method, Refusal, Verdict,
+        bearer::{self, EXPIRED, Sent, text},
+        binding::Binding,
+        claims_to_headers::ClaimsToHeaders,
+        source::Sources,
     },
 };
 use crate::{
@@ -22,7 +24,6 @@ use crate::{
 
 mod provider;
 mod settings;
-mod source;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub(super) struct Jwt {
     sources: Sources,
     providers: Vec<Provider>,
     headers: ClaimsToHeaders,
+    binding: Binding,
 }
 
 impl ConfigureMethod for Jwt {
@@ -54,10 +56,19 @@ token that is not accepted, and two different tokens in one request. With 403, c
 `error=\"insufficient_scope\"`: a good token without a scope that is asked for. With 503, code
 `keys_unavailable`: the key set is disabled, was refused by this node, or its keys have not been fetched yet.
 
+A token with `cnf` is bound to a key of its holder. By default (`sender_constrained: when_bound`) such a token is of no
+use to anybody else: it must come with the client certificate whose SHA-256 is in `x5t#S256` (RFC 8705), or as
+`Authorization: DPoP` with a proof in `DPoP` that is signed with the key of `jkt` (RFC 9449). A proof is for one method, one
+URI and one token, and counts once on each node; `origins` says what clients see as scheme and host, where a proxy in
+front changes that. Refused with `error=\"invalid_dpop_proof\"`: a proof that does not hold. With
+`error=\"use_dpop_nonce\"` and `DPoP-Nonce`: one without a nonce, where `require_nonce` is set.
+
 Why a token was refused is in the access line (`reason` in `refusals`) and in
 `gatewright_authentication_refusals_total`: `too_large`, `malformed`, `header`, `type`, `algorithm`, `unknown_key`,
 `signature`, `claim_type`, `expired`, `no_expiry`, `not_yet_valid`, `issued_in_future`, `lifetime`, `issuer`,
-`audience`, `subject`, `claim`, `scope`, `several_tokens`, `unknown_consumer` or `no_keys`. Of several providers it is
+`audience`, `subject`, `claim`, `scope`, `several_tokens`, `unknown_consumer` or `no_keys`; of tokens that are bound to a key
+`bound_as_bearer`, `certificate`, `not_bound`, `binding_unknown`, `proof_missing`, `proof_malformed`, `proof_algorithm`,
+`proof_signature`, `proof_request`, `proof_time`, `proof_token`, `proof_key`, `proof_nonce` or `proof_replayed`. Of several providers it is
 that of the one that came closest to accepting it.
 
 Tokens that were accepted are remembered by their SHA-256 until they expire or the keys change.";
@@ -70,7 +81,7 @@ claims_to_headers: {sub: x-user-id}";
     const HIDES: bool = false;
     type Settings = Settings;
 
-    fn configure(settings: Settings, _build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
+    fn configure(settings: Settings, build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
         let mut mistakes = Vec::new();
         let lists = [
             ("headers", &*settings.headers),
@@ -80,6 +91,8 @@ claims_to_headers: {sub: x-user-id}";
         let sources = Sources::compile(lists, &mut mistakes);
         let providers = provider::compile(&settings, &mut mistakes);
         let headers = ClaimsToHeaders::compile(&settings.claims_to_headers, &mut mistakes);
+        let dpop = (settings.sender_constrained, &settings.dpop);
+        let binding = Binding::compile(dpop, build, &mut mistakes);
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -87,6 +100,7 @@ claims_to_headers: {sub: x-user-id}";
             sources,
             providers,
             headers,
+            binding,
         })
     }
 
@@ -97,19 +111,28 @@ claims_to_headers: {sub: x-user-id}";
 
 impl Method for Jwt {
     fn verify(&self, request: &RequestContext) -> Verdict {
-        let token = match Sent::find(&self.sources, request) {
+        let token = match Sent::find(&self.sources, request, self.binding.takes_proofs()) {
             Sent::Nothing => return Verdict::Absent,
             Sent::One(token) => token,
             Sent::Several => {
                 return refused("the request has several tokens", "several_tokens");
             }
         };
-        let digest = TokenDigest::of(&token);
+        let digest = TokenDigest::of(&token.bytes);
         let now = now();
+        let presented = match self.binding.presented(request, &token, now) {
+            Ok(presented) => presented,
+            Err(refusal) => return Verdict::Refused(refusal),
+        };
         let mut why = None;
         for provider in &self.providers {
-            match provider.check(text(&token), digest, &request.snapshot, now) {
-                Ok(found) => return proven(request, &found.shared),
+            match provider.check(text(&token.bytes), digest, &request.snapshot, now) {
+                Ok(found) => {
+                    return match self.binding.holds(&presented, &found.bound, now) {
+                        Ok(()) => proven(request, &found),
+                        Err(refusal) => Verdict::Refused(refusal),
+                    };
+                }
                 Err(refusal) => why = Some(worse(why, refusal)),
             }
         }
@@ -128,7 +151,7 @@ impl Method for Jwt {
     }
 
     fn hide(&self, request: &mut RequestContext) {
-        self.sources.hide(request, of_field);
+        bearer::hide(&self.sources, request, self.binding.takes_proofs());
     }
 
     fn tell(&self, request: &mut RequestContext) {
@@ -136,28 +159,13 @@ impl Method for Jwt {
     }
 
     fn challenge(&self, realm: &str, refusal: Option<&Refusal>) -> String {
-        match refusal {
-            None => format!("Bearer realm=\"{realm}\""),
-            Some(refusal) if refusal.code == Code::Forbidden => {
-                let scopes = self.providers.iter().flat_map(|it| it.scopes());
-                let scopes: Vec<&str> = scopes.collect();
-                format!(
-                    "Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{}\"",
-                    scopes.join(" ")
-                )
-            }
-            Some(refusal) if refusal.detail == EXPIRED => format!(
-                "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{EXPIRED}\""
-            ),
-            Some(_) => format!("Bearer realm=\"{realm}\", error=\"invalid_token\""),
-        }
+        let scopes = self.providers.iter().flat_map(Provider::scopes);
+        bearer::challenge(realm, refusal, scopes, &self.binding)
     }
 }
 
-const EXPIRED: &str = "the token has expired";
-
 fn proven(request: &RequestContext, found: &Found) -> Verdict {
-    match found.identity(&request.snapshot, Jwt::NAME) {
+    match found.shared.identity(&request.snapshot, Jwt::NAME) {
         Some(identity) => Verdict::Proven(identity),
         None => refused(
             "the token is of no consumer that is known",

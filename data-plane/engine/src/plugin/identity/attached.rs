@@ -85,6 +85,9 @@ impl Authentication {
                 }
             }
         }
+        for (name, value) in refusal.into_iter().flat_map(|it| &it.fields) {
+            rejection = rejection.with_header(name.clone(), value.clone());
+        }
         if code == Code::AuthenticationBusy {
             rejection = rejection.with_header(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

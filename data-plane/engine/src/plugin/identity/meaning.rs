@@ -58,6 +58,11 @@ impl Meaning {
 }
 
 impl Found {
+    /// The claims.
+    pub(in crate::plugin) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
     /// Whom that proves, by this method, to whom has this configuration; none where the consumer is not one that is known.
     pub(in crate::plugin) fn identity(
         &self,

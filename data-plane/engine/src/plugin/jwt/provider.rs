@@ -11,7 +11,10 @@ use crate::{
     key_set::KeySet,
     plugin::{
         InvalidSetting,
-        identity::meaning::{self, Meaning},
+        identity::{
+            binding::Confirmation,
+            meaning::{self, Meaning},
+        },
     },
 };
 
@@ -32,6 +35,7 @@ pub(super) struct Provider {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) shared: meaning::Found,
+    pub(super) bound: Confirmation,
     /// From when it is valid, in seconds since 1970.
     from: u64,
 }
@@ -116,7 +120,12 @@ impl Provider {
     fn found(&self, verified: Verified) -> Result<(Found, u64), Refusal> {
         let (from, until) = (verified.from, verified.until);
         let shared = self.meaning.of(verified.claims, &verified.scopes)?;
-        let found = Found { shared, from };
+        let bound = Confirmation::of(&shared.claims().values);
+        let found = Found {
+            shared,
+            bound,
+            from,
+        };
         Ok((found, until))
     }
 }

@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::reference::Reference;
+use crate::{
+    plugin::identity::binding::{DpopSettings, SenderConstrained},
+    reference::Reference,
+};
 
 /// Settings of `jwt`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -30,6 +33,12 @@ pub(in crate::plugin) struct Settings {
     pub(super) max_token_bytes: usize,
     /// How many accepted tokens of each provider are remembered. 0 (none) to 1,000,000; default 10,000.
     pub(super) remember: usize,
+    /// What the holder of a token must show, where tokens are bound to a key of theirs (`cnf`). `when_bound`: what the
+    /// token is bound to. `mtls`, `dpop`, `either`: every token must be bound so. `none`: what it is bound to does not
+    /// count.
+    pub(super) sender_constrained: SenderConstrained,
+    /// Proofs of possession (DPoP, RFC 9449).
+    pub(super) dpop: DpopSettings,
 }
 
 impl Default for Settings {
@@ -42,6 +51,8 @@ impl Default for Settings {
             claims_to_headers: BTreeMap::new(),
             max_token_bytes: 8192,
             remember: 10_000,
+            sender_constrained: SenderConstrained::default(),
+            dpop: DpopSettings::default(),
         }
     }
 }
@@ -119,6 +130,7 @@ impl Settings {
             field: format!("providers[{place}].key_set"),
             key: Key::new(Kind::KeySet, &it.key_set),
         };
-        named.map(reference).collect()
+        let nonces = self.dpop.references();
+        named.map(reference).chain(nonces).collect()
     }
 }

@@ -136,6 +136,138 @@ async fn a_token_is_found_wherever_it_may_be_and_hidden_alone() {
     assert_eq!(outcome.context.headers["authorization"], "Basic YTpi");
 }
 
+/// A key of a client, and proofs made with it.
+struct Holder(aws_lc_rs::signature::EcdsaKeyPair);
+
+impl Holder {
+    fn new() -> Self {
+        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    fn jwk(&self) -> Value {
+        use aws_lc_rs::signature::KeyPair as _;
+        use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+        let point = self.0.public_key().as_ref();
+        let (x, y) = (BASE64.encode(&point[1..33]), BASE64.encode(&point[33..]));
+        json!({"crv": "P-256", "kty": "EC", "x": x, "y": y})
+    }
+
+    /// What tokens are bound to.
+    fn confirmation(&self) -> Value {
+        json!({"jkt": sha256(self.jwk().to_string().as_bytes())})
+    }
+
+    fn proof(&self, token: &str, id: &str, nonce: Option<&str>) -> String {
+        use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let head = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk()});
+        let mut claims = json!({
+            "htm": "GET", "htu": "http://example.com/a", "jti": id, "iat": now.unwrap().as_secs(),
+            "ath": sha256(token.as_bytes()),
+        });
+        if let Some(nonce) = nonce {
+            claims["nonce"] = nonce.into();
+        }
+        let (head, claims) = (head.to_string(), claims.to_string());
+        let signed = format!("{}.{}", BASE64.encode(head), BASE64.encode(claims));
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let signature = self.0.sign(&random, signed.as_bytes()).unwrap();
+        format!("{signed}.{}", BASE64.encode(signature.as_ref()))
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use aws_lc_rs::digest::{SHA256, digest};
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+    BASE64.encode(digest(&SHA256, bytes).as_ref())
+}
+
+/// What an answer challenges with.
+async fn challenged(request: Request, jwt: &Arc<crate::plugin::Instance>) -> (String, String) {
+    let request = request.with_keys(Arc::new(keys(Some("k"))));
+    let Some(rejection) = request.rejection(jwt).await else {
+        return Default::default();
+    };
+    let field = |wanted: &str| {
+        let found = rejection.headers.iter().find(|(name, _)| name == wanted);
+        found.map_or_else(String::new, |(_, value)| value.to_str().unwrap().to_owned())
+    };
+    (field("www-authenticate"), field("dpop-nonce"))
+}
+
+#[tokio::test]
+async fn a_bound_token_passes_with_a_proof_of_its_key_and_never_without() {
+    let jwt = plugin(
+        "jwt",
+        &json!({"providers": [{"key_set": "login"}], "hide_credential": true}),
+    );
+    let (holder, thief) = (Holder::new(), Holder::new());
+    let token = token(&claims(&json!({"cnf": holder.confirmation()})));
+    let sent = |scheme: &str, proofs: &[String]| {
+        let request = Request::get("/a").header("authorization", &format!("{scheme} {token}"));
+        proofs
+            .iter()
+            .fold(request, |it, proof| it.header("dpop", proof))
+    };
+    let good = sent("DPoP", &[holder.proof(&token, "1", None)]);
+    let good = good.with_keys(Arc::new(keys(Some("k"))));
+    let outcome = good.through(std::slice::from_ref(&jwt)).await;
+    assert_eq!(outcome.refusal(), None);
+    let headers = &outcome.context.headers;
+    assert!(!headers.contains_key("authorization") && !headers.contains_key("dpop"));
+    let proof = |id: &str| holder.proof(&token, id, None);
+    let invalid_proof = [
+        sent("DPoP", &[]),
+        sent("DPoP", &[proof("2"), proof("3")]),
+        sent("dpop", &[thief.proof(&token, "4", None)]),
+        sent("DPoP", &[holder.proof("another", "5", None)]),
+        sent("DPoP", &[proof("1")]),
+        sent("DPoP", &[proof("6")]).method("POST"),
+    ];
+    for request in invalid_proof {
+        let (challenge, _) = challenged(request, &jwt).await;
+        let expected = "DPoP realm=\"gatewright\", error=\"invalid_dpop_proof\", algs=\"ES256 ES384 EdDSA PS256\"";
+        assert_eq!(challenge, expected);
+    }
+    for request in [sent("Bearer", &[]), sent("Bearer", &[proof("7")])] {
+        let (challenge, _) = challenged(request, &jwt).await;
+        assert!(challenge.starts_with("DPoP "), "{challenge}");
+        assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_nonce_is_asked_for_it_is_told_and_then_accepted() {
+    let settings = json!({
+        "providers": [{"key_set": "login"}], "sender_constrained": "dpop",
+        "dpop": {"require_nonce": true, "origins": ["http://EXAMPLE.com:80"]},
+    });
+    let jwt = plugin("jwt", &settings);
+    let holder = Holder::new();
+    let token = token(&claims(&json!({"cnf": holder.confirmation()})));
+    let sent = |nonce: Option<&str>, id: &str| {
+        Request::get("/a")
+            .header("host", "elsewhere")
+            .header("authorization", &format!("DPoP {token}"))
+            .header("dpop", &holder.proof(&token, id, nonce))
+    };
+    let (challenge, nonce) = challenged(sent(None, "1"), &jwt).await;
+    assert!(
+        challenge.contains("error=\"use_dpop_nonce\""),
+        "{challenge}"
+    );
+    let (challenge, _) = challenged(sent(Some("made-up"), "1"), &jwt).await;
+    assert!(
+        challenge.contains("error=\"use_dpop_nonce\""),
+        "{challenge}"
+    );
+    let good = sent(Some(&nonce), "1").with_keys(Arc::new(keys(Some("k"))));
+    assert_eq!(good.refusal(&jwt).await, None);
+    let (challenge, _) = challenged(Request::get("/a"), &jwt).await;
+    assert!(challenge.starts_with("DPoP realm"), "{challenge}");
+}
+
 #[test]
 fn mistakes_in_settings_say_where() {
     assert_eq!(mistakes("jwt", &json!({})), ["settings.providers"]);
@@ -147,6 +279,19 @@ fn mistakes_in_settings_say_where() {
         "settings.providers[0].algorithms[0]",
         "settings.providers[0].scopes",
         "settings.claims_to_headers.sub",
+    ];
+    assert_eq!(mistakes("jwt", &settings), expected);
+    let dpop = json!({
+        "max_age_seconds": 0, "clock_skew_seconds": 61, "algorithms": ["HS256"], "origins": ["https://a/b"],
+        "nonce_seconds": 1,
+    });
+    let settings = json!({"providers": [{"key_set": "login"}], "dpop": dpop});
+    let expected = [
+        "settings.dpop.max_age_seconds",
+        "settings.dpop.clock_skew_seconds",
+        "settings.dpop.algorithms[0]",
+        "settings.dpop.origins[0]",
+        "settings.dpop.nonce_seconds",
     ];
     assert_eq!(mistakes("jwt", &settings), expected);
     let settings = json!({"providers": [{"key_set": "login"}]});
