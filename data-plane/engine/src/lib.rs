@@ -29,6 +29,7 @@ pub mod reference;
 mod rejection;
 pub mod retry;
 mod route;
+mod schema;
 pub mod secret;
 mod set;
 mod snapshot;
@@ -44,6 +45,7 @@ pub use identity::{Claims, Identity, Methods};
 pub use last_use::LastUse;
 pub use rejection::{Code, Rejection, Side};
 pub use route::{Considered, Matched, Miss, NeedsBody, Payload, Query};
+pub use schema::Violation;
 pub use set::{Held, Refused, ResourceSet};
 pub use snapshot::{
     Action, Certificate, Consumer, Consumers, Credential, Fixed, Login, Overrides, Redirect, Route,

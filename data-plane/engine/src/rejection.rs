@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
+use crate::schema::Violation;
+
 /// Whose doing a rejection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -38,6 +40,8 @@ pub enum Code {
     MatchUndecided,
     /// 400: the body is not what a plugin lets through: malformed, or over one of its bounds.
     InvalidBody,
+    /// 400: the request is not what a schema or an API's description says; `errors` say where.
+    SchemaViolation,
     /// 401: no credential, or one that is not known.
     Unauthorized,
     /// 403: known, but not allowed.
@@ -46,7 +50,9 @@ pub enum Code {
     CrossSite,
     /// 404: no route matches.
     NoRoute,
-    /// 405: routes match but for the method. `Allow` lists theirs.
+    /// 404: the description of the API has no such path.
+    UnknownPath,
+    /// 405: routes match, or a description of an API has the path, but for the method. `Allow` lists theirs.
     MethodNotAllowed,
     /// 408: the head or the body did not arrive in time.
     RequestTimeout,
@@ -108,10 +114,12 @@ impl Code {
             Self::BadRequest => (400, "bad_request", Side::Client),
             Self::MatchUndecided => (400, "match_undecided", Side::Client),
             Self::InvalidBody => (400, "invalid_body", Side::Client),
+            Self::SchemaViolation => (400, "schema_violation", Side::Client),
             Self::Unauthorized => (401, "unauthorized", Side::Client),
             Self::Forbidden => (403, "forbidden", Side::Client),
             Self::CrossSite => (403, "cross_site", Side::Client),
             Self::NoRoute => (404, "no_route", Side::Client),
+            Self::UnknownPath => (404, "unknown_path", Side::Client),
             Self::MethodNotAllowed => (405, "method_not_allowed", Side::Client),
             Self::RequestTimeout => (408, "request_timeout", Side::Client),
             Self::BodyTooLarge => (413, "body_too_large", Side::Client),
@@ -168,6 +176,8 @@ pub struct Rejection {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For log and metrics, where there is more to say than clients are told: snake_case, one of few.
     pub reason: Option<&'static str>,
+    /// What of the request is wrong, one by one. Empty for most.
+    pub violations: Box<[Violation]>,
     /// The answer in somebody else's words, as those of an authorizer; none: a problem that says the above.
     pub instead: Option<Box<Response<Bytes>>>,
 }
@@ -180,8 +190,16 @@ impl Rejection {
             detail: detail.into(),
             headers: Vec::new(),
             reason: None,
+            violations: Box::default(),
             instead: None,
         }
+    }
+
+    /// Says more in log and metrics: snake_case, one of few.
+    #[must_use]
+    pub const fn because(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
     }
 
     /// Adds a field to the answer.
@@ -205,8 +223,9 @@ impl Rejection {
             code: self.code.as_str(),
             detail: &self.detail,
             request_id,
+            errors: &self.violations,
         };
-        let body = serde_json::to_vec(&problem).expect("strings and a number can be written");
+        let body = serde_json::to_vec(&problem).expect("strings and numbers can be written");
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -232,6 +251,8 @@ struct Problem<'a> {
     code: &'a str,
     detail: &'a str,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "<[Violation]>::is_empty")]
+    errors: &'a [Violation],
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use gatewright_proto::Kind;
 use serde_json::{Value, json};
 
 use crate::{
-    gateway::{Gateway, body, status},
+    gateway::{Gateway, body, eventually, status},
     upstream,
 };
 
@@ -143,4 +143,43 @@ async fn browsers_are_told_to_be_strict_with_refusals_as_well() {
             "{answer}"
         );
     }
+}
+
+#[tokio::test]
+async fn json_that_a_schema_does_not_allow_is_refused_with_the_places_of_its_mistakes() {
+    let schema =
+        json!({"type": "object", "required": ["a"], "properties": {"b": {"type": "integer"}}});
+    let gateway = gateway("json-schema", json!({"schema": schema}), "enforce").await;
+    for announced in [true, false] {
+        let good = r#"{"a": "x", "b": 1}"#;
+        let answer = post(&gateway, JSON, good, announced).await;
+        assert_eq!(status(&answer), 200, "{answer}");
+        assert_eq!(forwarded(&answer), good);
+        let answer = post(&gateway, JSON, r#"{"b": "1"}"#, announced).await;
+        assert_eq!(status(&answer), 400, "{answer}");
+        let problem: Value = serde_json::from_str(body(&answer)).unwrap();
+        assert_eq!(problem["code"], "schema_violation");
+        let expected = json!([
+            {"in": "body", "pointer": "/a", "reason": "is required"},
+            {"in": "body", "pointer": "/b", "reason": "must be an integer"},
+        ]);
+        assert_eq!(problem["errors"], expected);
+        let answer = post(&gateway, "Content-Type: text/plain\r\n", good, announced).await;
+        assert_eq!(status(&answer), 415, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn json_that_a_schema_on_trial_does_not_allow_is_passed_on() {
+    let settings = json!({"schema": {"type": "object"}, "body": {"max_bytes": 100}});
+    let gateway = gateway("json-schema", settings, "shadow").await;
+    let long = format!("[\"{}\"]", "x".repeat(1000));
+    for content in ["[]", "{", long.as_str()] {
+        let answer = post(&gateway, JSON, content, true).await;
+        assert_eq!(status(&answer), 200, "{answer}");
+        assert_eq!(forwarded(&answer), content);
+    }
+    let counted =
+        "gatewright_plugin_refusals_total{plugin=\"p\",code=\"schema_violation\",mode=\"shadow\"}";
+    eventually("it is counted", async || gateway.metric(counted).await == 1).await;
 }

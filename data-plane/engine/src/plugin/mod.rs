@@ -39,8 +39,11 @@ mod fault;
 mod headers;
 mod identity;
 mod ip_filter;
+mod json_body;
+mod json_schema;
 mod jwt;
 mod key_auth;
+mod media;
 mod rate_limit;
 mod request_guard;
 mod security_headers;
@@ -240,6 +243,7 @@ pub const PLUGINS: &[PluginType] = &[
     PluginType::of::<authorize::Authorize>(),
     PluginType::of::<ext_authz::ExtAuthz>(),
     PluginType::of::<rate_limit::RateLimit>(),
+    PluginType::of::<json_schema::JsonBodies>(),
     PluginType::of::<fault::Fault>(),
     PluginType::of::<headers::Headers>(),
 ];

@@ -2,15 +2,14 @@
 
 use http::{HeaderMap, HeaderValue, Method, header};
 
-use self::{
-    json::Bounds,
-    media::{Media, is_json},
+use self::json::Bounds;
+use super::{
+    Build, Configure, Flow, InvalidSetting, Plugin, WantsBody,
+    media::{self, Media, is_json},
 };
-use super::{Build, Configure, Flow, InvalidSetting, Plugin, WantsBody};
 use crate::{Code, Rejection, RequestContext};
 
 mod json;
-mod media;
 mod settings;
 #[cfg(test)]
 mod tests;

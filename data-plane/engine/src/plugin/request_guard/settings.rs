@@ -4,7 +4,7 @@ use http::{HeaderValue, Method};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Json, RequestGuard, json::Bounds, media::Media};
+use super::{Json, Media, RequestGuard, json::Bounds};
 use crate::plugin::InvalidSetting;
 
 /// Most entries of a list.

@@ -3,7 +3,7 @@
 use http::{HeaderMap, header};
 
 /// A type that is allowed: `application/json`, or `image/*`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Media {
     kind: Box<str>,
     /// None for any.
