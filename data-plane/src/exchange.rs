@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use gatewright_engine::{Certificate, Rejection};
+use gatewright_engine::{Certificate, ClientTls, Rejection};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -32,7 +32,7 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// This end.
     pub local: SocketAddr,
-    /// The name that the client sent in TLS; none without TLS.
+    /// What TLS said; none without TLS.
     pub tls: Option<TlsInfo>,
     /// How it speaks.
     pub protocol: Protocol,
@@ -65,8 +65,8 @@ impl Connection {
 /// What TLS said of a client.
 #[derive(Debug)]
 pub struct TlsInfo {
-    /// SNI, in lower case.
-    pub server_name: Option<Box<str>>,
+    /// What the client has said and shown, for plugins.
+    pub client: Arc<ClientTls>,
     /// The certificate that was picked for it.
     pub certificate: Option<Arc<Certificate>>,
 }
@@ -75,7 +75,7 @@ impl TlsInfo {
     /// Whether requests for this host may come on the connection: the client has been shown a certificate for
     /// it. Clients of HTTP/2 use one connection for all hosts of a certificate (RFC 9113, 9.1.1).
     pub(crate) fn speaks_for(&self, host: &str) -> bool {
-        let named = self.server_name.as_deref() == Some(host);
+        let named = self.client.server_name.as_deref() == Some(host);
         named || self.certificate.as_ref().is_some_and(|it| it.covers(host))
     }
 }

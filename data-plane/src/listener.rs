@@ -14,12 +14,12 @@ use std::{
     time::Duration,
 };
 
+use gatewright_engine::{ClientCertificate, ClientTls};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -191,15 +191,19 @@ async fn serve_tls(
     proxy: Arc<Proxy>,
     drain: CancellationToken,
 ) {
-    let handshake = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket);
-    let Ok(Ok(stream)) = timeout(HANDSHAKE_TIMEOUT, handshake).await else {
+    let Ok(Ok((stream, asked))) = timeout(HANDSHAKE_TIMEOUT, tls.handshake(socket)).await else {
         return;
     };
     let session = stream.get_ref().1;
     let name = session.server_name().map(str::to_ascii_lowercase);
+    let shown = session.peer_certificates();
     let info = TlsInfo {
         certificate: name.as_deref().and_then(|name| tls.certificate(name)),
-        server_name: name.map(Into::into),
+        client: Arc::new(ClientTls {
+            server_name: name.map(Into::into),
+            asked,
+            certificate: shown.and_then(ClientCertificate::read).map(Arc::new),
+        }),
     };
     let protocol = match session.alpn_protocol() {
         Some(tls::HTTP2) => Protocol::Http2,

@@ -1,15 +1,19 @@
 //! TLS towards clients: certificates of the configuration, picked by SNI.
 
 mod by_name;
+mod possession;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use arc_swap::ArcSwap;
 use gatewright_engine::Certificate;
-use rustls::{ServerConfig, crypto::aws_lc_rs};
+use rustls::{ServerConfig, crypto::aws_lc_rs, server::Acceptor};
+use tokio::net::TcpStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor, server::TlsStream};
 
 use crate::published::Published;
 use by_name::ByName;
+use possession::Possession;
 
 /// HTTP/2 in ALPN.
 pub(crate) const HTTP2: &[u8] = b"h2";
@@ -18,8 +22,12 @@ const HTTP1: &[u8] = b"http/1.1";
 /// How to talk TLS, and who one is then.
 #[derive(Debug)]
 pub(crate) struct Tls {
-    pub(crate) config: Arc<ServerConfig>,
+    plain: Arc<ServerConfig>,
+    /// The same for clients that are asked for a certificate. Its tickets are its own: a session that began without
+    /// being asked must not go on where one is asked for.
+    asking: Arc<ServerConfig>,
     by_name: Arc<ByName>,
+    published: Arc<ArcSwap<Published>>,
 }
 
 impl Tls {
@@ -29,16 +37,51 @@ impl Tls {
     /// # Errors
     /// The provider lacks what is asked for, which would be a defect.
     pub(crate) fn new(published: Arc<ArcSwap<Published>>) -> Result<Self, rustls::Error> {
-        let by_name = Arc::new(ByName::new(published));
+        let by_name = Arc::new(ByName::new(Arc::clone(&published)));
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::<ByName>::clone(&by_name));
-        config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
-        config.ticketer = aws_lc_rs::Ticketer::new()?;
-        let config = Arc::new(config);
-        Ok(Self { config, by_name })
+        let of = |asks: bool| -> Result<Arc<ServerConfig>, rustls::Error> {
+            let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+                .with_safe_default_protocol_versions()?;
+            let builder = match asks {
+                true => builder.with_client_cert_verifier(Possession::new(&provider)),
+                false => builder.with_no_client_auth(),
+            };
+            let mut config = builder.with_cert_resolver(Arc::<ByName>::clone(&by_name));
+            config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+            config.ticketer = aws_lc_rs::Ticketer::new()?;
+            Ok(Arc::new(config))
+        };
+        let (plain, asking) = (of(false)?, of(true)?);
+        Ok(Self {
+            plain,
+            asking,
+            by_name,
+            published,
+        })
+    }
+
+    /// Shakes hands, and says whether the client was asked for a certificate: it is where a route of the name needs one.
+    ///
+    /// # Errors
+    /// The client and the node do not come to terms.
+    pub(crate) async fn handshake(
+        &self,
+        socket: TcpStream,
+    ) -> io::Result<(TlsStream<TcpStream>, bool)> {
+        if self.published.load().snapshot.asking.is_empty() {
+            let accept = TlsAcceptor::from(Arc::clone(&self.plain)).accept(socket);
+            return Ok((accept.await?, false));
+        }
+        let started = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let asks = match started.client_hello().server_name() {
+            Some(name) => {
+                let name = name.to_ascii_lowercase();
+                self.published.load().snapshot.asking.has(&name)
+            }
+            None => false,
+        };
+        let config = if asks { &self.asking } else { &self.plain };
+        Ok((started.into_stream(Arc::clone(config)).await?, asks))
     }
 
     /// The certificate for a name.

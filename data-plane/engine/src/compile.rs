@@ -36,7 +36,8 @@ use gatewright_proto::{Key, Kind, Resource};
 use pattern::Patterns;
 
 use crate::{
-    Certificate, CompileError, Held, ResourceSet, Snapshot, plugin::Registry, secret::MissingSecret,
+    AskingHosts, Certificate, CompileError, Held, ResourceSet, Snapshot, plugin::Registry,
+    secret::MissingSecret,
 };
 
 /// What came of a compilation. Always a snapshot: what has errors, and what needs it, is closed in it.
@@ -66,6 +67,7 @@ pub fn compile(
     let plugins = compiler.plugins();
     let consumers = compiler.consumers(&plugins);
     let (routes, rules) = compiler.rules(&services, &plugins);
+    let asking = AskingHosts::of(&rules);
     let router = compiler.router(rules);
     let compared = compiler.rollouts();
     let mut errors = compiler.errors;
@@ -77,6 +79,7 @@ pub fn compile(
         services: services.list,
         consumers,
         certificates: compiler.certificates,
+        asking,
         compared,
         key_sets,
         missing_secrets: compiler.missing_secrets.into_inner(),

@@ -2,10 +2,13 @@
 
 use std::{any::Any, net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, uri::PathAndQuery};
 use smallvec::SmallVec;
 
-use crate::{Claims, Consumer, Credential, Methods, Route, Snapshot, plugin::Injection};
+use crate::{
+    Claims, ClientCertificate, ClientTls, Consumer, Credential, Methods, Route, Snapshot,
+    plugin::Injection,
+};
 
 /// Who is at the other end.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub struct Client {
     pub address: IpAddr,
     /// Whether the client (or the trusted hop) speaks TLS.
     pub secure: bool,
+    /// The TLS that the peer itself speaks, which is a proxy in front where there is one; none without.
+    pub tls: Option<Arc<ClientTls>>,
 }
 
 /// The request as plugins see it, after *match*.
@@ -33,6 +38,8 @@ pub struct RequestContext {
     pub path: String,
     /// Query, without the question mark.
     pub query: Option<String>,
+    /// Path and query as the client wrote them, where that is not their normalised form.
+    pub written: Option<PathAndQuery>,
     /// Whether a body comes with it, maybe an empty one. Never with CONNECT.
     pub has_body: bool,
     /// Header fields, hop-by-hop ones already removed. Edited in place and then forwarded.
@@ -43,6 +50,9 @@ pub struct RequestContext {
     pub credential: Option<Arc<Credential>>,
     /// What the token says that proved it.
     pub claims: Option<Arc<Claims>>,
+    /// The client's certificate, once a plugin has found out that it is to be believed. One that was only shown is in
+    /// `client.tls`.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The methods that proved it; none for an anonymous consumer.
     pub authenticated_by: Methods,
     /// Refusals so far, carried out or not.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
-use crate::{Consumer, Credential, RequestContext};
+use crate::{ClientCertificate, Consumer, Credential, RequestContext};
 
 /// Who calls, as one method or several together have proven it.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Identity {
     pub credential: Option<Arc<Credential>>,
     /// What a token says.
     pub claims: Option<Arc<Claims>>,
+    /// The certificate that proved it.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The methods that proved it, as `key-auth`. Empty only of an identity that adds nothing.
     pub methods: Methods,
 }
@@ -45,6 +47,7 @@ impl Identity {
             consumer: Some(Arc::clone(&credential.consumer)),
             credential: Some(Arc::clone(credential)),
             claims: None,
+            certificate: None,
             methods: Methods::from_elem(method, 1),
         }
     }
@@ -64,6 +67,7 @@ impl Identity {
             consumer: later.consumer.or(self.consumer),
             credential: later.credential.or(self.credential),
             claims: later.claims.or(self.claims),
+            certificate: later.certificate.or(self.certificate),
             methods: self.methods,
         })
     }
@@ -102,6 +106,7 @@ impl RequestContext {
                 consumer: self.consumer.clone(),
                 credential: self.credential.clone(),
                 claims: self.claims.clone(),
+                certificate: self.certificate.clone(),
                 methods: self.authenticated_by.clone(),
             },
             false => Identity::default(),
@@ -110,6 +115,7 @@ impl RequestContext {
         self.consumer = both.consumer;
         self.credential = both.credential;
         self.claims = both.claims;
+        self.certificate = both.certificate;
         self.authenticated_by = both.methods;
         Ok(())
     }

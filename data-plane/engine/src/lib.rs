@@ -5,10 +5,13 @@
 //! The control plane compiles the would-be configuration with this same code before it commits, so
 //! what is accepted can be served.
 
+mod asking_hosts;
 pub mod balance;
+mod client_certificate;
 mod compile;
 mod context;
 pub mod cookie;
+mod der;
 pub mod dns;
 mod error;
 pub mod guard;
@@ -38,6 +41,8 @@ pub mod strangler;
 mod tls;
 pub mod transform;
 
+pub use asking_hosts::AskingHosts;
+pub use client_certificate::{ClientCertificate, ClientTls, MAX_CHAIN};
 pub use compile::{Compiled, Explainer, Explanation, compile};
 pub use context::{Client, Decision, Note, Notes, RequestContext};
 pub use error::CompileError;

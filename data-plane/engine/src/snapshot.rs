@@ -13,7 +13,7 @@ use gatewright_proto::{Version, v1};
 use http::{HeaderValue, StatusCode};
 
 use crate::{
-    LastUse, Matched, Miss, Query, Tls,
+    AskingHosts, LastUse, Matched, Miss, Query, Tls,
     balance::BalanceSpec,
     compile::pattern::ByText,
     dns::DnsSpec,
@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub consumers: Consumers,
     /// Certificates towards clients, in order of name.
     pub certificates: Vec<Arc<Certificate>>,
+    /// Whose clients are asked for a certificate.
+    pub asking: AskingHosts,
     /// Names of services that a rollout compares.
     pub compared: HashSet<String>,
     /// Enabled key sets, by name.
@@ -65,6 +67,7 @@ impl Snapshot {
             services: Vec::new(),
             consumers: Consumers::default(),
             certificates: Vec::new(),
+            asking: AskingHosts::default(),
             compared: HashSet::new(),
             key_sets: HashMap::new(),
             missing_secrets: Vec::new(),

@@ -3,7 +3,7 @@
 //! Forwarding fields are believed only from proxies that the settings name, by address or by number; from
 //! anybody else they are replaced, so that nobody can pass for another.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use clap::ValueEnum;
 use gatewright_engine::Client;
@@ -64,7 +64,12 @@ impl Proxy {
             true => self.trust.client(connection.peer.ip(), headers),
             false => connection.peer.ip().to_canonical(),
         };
-        let client = Client { address, secure };
+        let tls = connection.tls.as_ref().map(|tls| Arc::clone(&tls.client));
+        let client = Client {
+            address,
+            secure,
+            tls,
+        };
         if self.forwarded_fields != ForwardedFields::XForwarded {
             write_forwarded(connection, headers, trusted);
         } else if !trusted && seen.forwarded {

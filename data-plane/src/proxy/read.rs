@@ -177,7 +177,7 @@ impl<'c> Head<'c> {
             client: self.client.address,
             peer: self.connection.peer.ip(),
             secure: self.client.secure,
-            server_name: tls.and_then(|tls| tls.server_name.as_deref()),
+            server_name: tls.and_then(|tls| tls.client.server_name.as_deref()),
             body,
         }
     }
@@ -186,6 +186,7 @@ impl<'c> Head<'c> {
         line.client = Some(self.client.address);
         line.host = self.host.clone();
         line.path.clone_from(&self.path);
+        line.tls = self.client.tls.clone();
     }
 
     pub(super) fn into_context(
@@ -195,6 +196,10 @@ impl<'c> Head<'c> {
     ) -> (RequestContext, Rest<'c>) {
         let has_body = !matches!(self.payload(), Payload::None);
         let request = &mut self.incoming.request;
+        let written = match self.as_written {
+            true => None,
+            false => request.uri().path_and_query().cloned(),
+        };
         let context = RequestContext {
             snapshot: Arc::clone(snapshot),
             route,
@@ -203,11 +208,13 @@ impl<'c> Head<'c> {
             host: self.host,
             path: self.path,
             query: request.uri().query().map(str::to_owned),
+            written,
             has_body,
             headers: std::mem::take(request.headers_mut()),
             consumer: None,
             credential: None,
             claims: None,
+            certificate: None,
             authenticated_by: Default::default(),
             decisions: SmallVec::new(),
             fault: None,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gatewright_engine::{Code, Decision};
+use gatewright_engine::{ClientTls, Code, Decision};
 use http::{HeaderValue, Method};
 use serde::{Serialize, Serializer};
 
@@ -32,6 +32,8 @@ pub(crate) struct Line {
     pub(crate) route: Option<Arc<str>>,
     pub(crate) service: Option<Arc<str>>,
     pub(crate) consumer: Option<Arc<str>>,
+    /// For the certificate that the client has shown.
+    pub(crate) tls: Option<Arc<ClientTls>>,
     pub(crate) target: Option<SocketAddr>,
     pub(crate) upstream_status: Option<u16>,
     /// `static` or `service`, where a fallback answered.
@@ -107,6 +109,9 @@ pub(super) struct Written<'a> {
     service: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     consumer: Option<&'a str>,
+    /// SHA-256 of the certificate that the client has shown, believed or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_certificate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,6 +145,7 @@ pub(super) struct Written<'a> {
 
 impl Line {
     pub(super) fn written<'a>(&'a self, end: &'a End) -> Written<'a> {
+        let shown = self.tls.as_ref().and_then(|it| it.certificate.as_ref());
         Written {
             time: Timestamp(SystemTime::now() - end.took),
             request_id: self.request_id.as_ref().and_then(text),
@@ -156,6 +162,7 @@ impl Line {
             route: self.route.as_deref(),
             service: self.service.as_deref(),
             consumer: self.consumer.as_deref(),
+            client_certificate: shown.map(|it| it.fingerprint()),
             target: self.target,
             upstream_status: self.upstream_status,
             fallback: self.fallback,

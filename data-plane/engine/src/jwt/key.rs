@@ -10,6 +10,7 @@ use aws_lc_rs::{
 use smallvec::SmallVec;
 
 use super::Algorithm;
+use crate::der::element;
 
 /// Smallest and largest modulus of an RSA key, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -185,24 +186,6 @@ fn integers(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (modulus, rest) = element(content, 0x02)?;
     let (exponent, _) = element(rest, 0x02)?;
     Some((modulus, exponent))
-}
-
-/// The content of the first element, if it has this tag, and what follows it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (head, rest) = der.split_first_chunk::<2>()?;
-    if head[0] != tag {
-        return None;
-    }
-    let (length, rest) = match head[1] {
-        short @ 0..=0x7f => (usize::from(short), rest),
-        0x81 => (usize::from(*rest.first()?), rest.get(1..)?),
-        0x82 => {
-            let (long, rest) = rest.split_first_chunk::<2>()?;
-            (usize::from(u16::from_be_bytes(*long)), rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
 }
 
 fn without_zeros(number: &[u8]) -> &[u8] {

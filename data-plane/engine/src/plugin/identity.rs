@@ -39,6 +39,11 @@ pub(crate) trait Method: Send + Sync + fmt::Debug {
     /// that is missing or was withheld is a refusal with a code of its own ([`Refusal::because`]).
     fn verify(&self, request: &RequestContext) -> Verdict;
 
+    /// See [`super::Plugin::wants_client_certificate`].
+    fn wants_client_certificate(&self) -> bool {
+        false
+    }
+
     /// Takes the credential out of what is forwarded.
     fn hide(&self, request: &mut RequestContext);
 

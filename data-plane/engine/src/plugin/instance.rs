@@ -148,6 +148,11 @@ impl Instance {
         self.plugin.gauges(tell);
     }
 
+    /// See [`Plugin::wants_client_certificate`].
+    pub fn wants_client_certificate(&self) -> bool {
+        self.plugin.wants_client_certificate()
+    }
+
     /// Whether it does not apply to this request.
     pub(super) fn spares(&self, request: &RequestContext) -> bool {
         self.except.iter().any(|scope| scope.includes(request))

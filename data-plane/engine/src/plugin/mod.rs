@@ -83,6 +83,11 @@ pub trait Plugin: Send + Sync + std::fmt::Debug {
     /// for answers of the gateway itself, if `on_request` was.
     fn on_response(&self, _request: &RequestContext, _response: &mut response::Parts) {}
 
+    /// Whether it looks at the client's certificate, so that clients have to be asked for one.
+    fn wants_client_certificate(&self) -> bool {
+        false
+    }
+
     /// Tells the present values of what it wants in the metrics. Called when they are read.
     fn gauges(&self, _tell: &mut dyn FnMut(Gauge<'_>)) {}
 }

@@ -32,6 +32,10 @@ impl Plugin for Authentication {
             verdict => self.conclude(request, verdict),
         }
     }
+
+    fn wants_client_certificate(&self) -> bool {
+        self.requirement.wants_client_certificate()
+    }
 }
 
 impl Authentication {

@@ -54,6 +54,16 @@ impl Requirement {
         }
     }
 
+    /// Whether any method looks at the client's certificate.
+    pub(super) fn wants_client_certificate(&self) -> bool {
+        match self {
+            Self::Method(member) => member.method.wants_client_certificate(),
+            Self::Any(members) | Self::All(members) => {
+                members.iter().any(Self::wants_client_certificate)
+            }
+        }
+    }
+
     /// Takes the credentials of all methods out of what is forwarded.
     pub(super) fn hide(&self, request: &mut RequestContext) {
         match self {
