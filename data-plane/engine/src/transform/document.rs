@@ -8,6 +8,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::Untransformable;
 use crate::number::Numbers;
@@ -84,6 +85,32 @@ impl Document {
         found.map(|(_, value)| value)
     }
 
+    /// How many values it is made of, itself included.
+    pub fn values(&self) -> usize {
+        match self {
+            Self::List(items) => 1 + items.iter().map(Self::values).sum::<usize>(),
+            Self::Object(members) => {
+                1 + members
+                    .iter()
+                    .map(|(_, value)| value.values())
+                    .sum::<usize>()
+            }
+            _ => 1,
+        }
+    }
+
+    /// How many lists and objects are around its innermost value.
+    pub fn levels(&self) -> usize {
+        match self {
+            Self::List(items) => 1 + items.iter().map(Self::levels).max().unwrap_or(0),
+            Self::Object(members) => {
+                let levels = members.iter().map(|(_, value)| value.levels());
+                1 + levels.max().unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Null => out.extend_from_slice(b"null"),
@@ -108,6 +135,23 @@ impl Document {
                     value.write(out);
                 }
                 out.push(b'}');
+            }
+        }
+    }
+}
+
+impl From<&Value> for Document {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => Self::Number(number.to_string().into()),
+            Value::String(text) => Self::Text(text.as_str().into()),
+            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Object(members) => {
+                let members = members.iter();
+                let members = members.map(|(name, value)| (name.as_str().into(), value.into()));
+                Self::Object(members.collect())
             }
         }
     }
