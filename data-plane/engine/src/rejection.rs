@@ -99,6 +99,10 @@ pub enum Code {
     AuthorizerUnavailable,
     /// 503: the keys that tokens are checked with are not there.
     KeysUnavailable,
+    /// 503: whoever is asked whether tokens are good cannot be reached, does not answer in time, or answers with nonsense.
+    IntrospectionUnavailable,
+    /// 503: there is no token for the upstream, since the authorization server gives none.
+    TokenUnavailable,
     /// 504: the upstream did not answer in time.
     UpstreamTimeout,
     /// 505: a version of HTTP that is not spoken here.
@@ -143,6 +147,8 @@ impl Code {
             Self::FaultInjected => (503, "fault_injected", Side::Gateway),
             Self::AuthorizerUnavailable => (503, "authorizer_unavailable", Side::Gateway),
             Self::KeysUnavailable => (503, "keys_unavailable", Side::Gateway),
+            Self::IntrospectionUnavailable => (503, "introspection_unavailable", Side::Gateway),
+            Self::TokenUnavailable => (503, "token_unavailable", Side::Gateway),
             Self::UpstreamTimeout => (504, "upstream_timeout", Side::Upstream),
             Self::VersionNotSupported => (505, "version_not_supported", Side::Client),
             Self::ClientClosed => (499, "client_closed", Side::Client),

@@ -21,6 +21,7 @@ mod hedges;
 mod http2;
 mod identity;
 mod impatient_clients;
+mod introspection;
 mod mirrors;
 mod names;
 mod observed;

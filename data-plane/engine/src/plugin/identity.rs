@@ -12,7 +12,10 @@ use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Build, InvalidSetting, basic_auth::BasicAuth, jwt::Jwt, key_auth::KeyAuth, settings};
+use super::{
+    Build, InvalidSetting, basic_auth::BasicAuth, introspection::Introspection, jwt::Jwt,
+    key_auth::KeyAuth, settings,
+};
 use crate::{Code, Identity, RequestContext, reference::Reference};
 
 mod attached;
@@ -21,6 +24,7 @@ pub(super) mod bearer;
 pub(super) mod binding;
 pub(super) mod claims_to_headers;
 pub(super) mod meaning;
+pub(super) mod required_claims;
 mod requirement;
 mod shared;
 pub(super) mod source;
@@ -202,5 +206,6 @@ impl MethodType {
 const METHODS: &[MethodType] = &[
     MethodType::of::<KeyAuth>(),
     MethodType::of::<Jwt>(),
+    MethodType::of::<Introspection>(),
     MethodType::of::<BasicAuth>(),
 ];

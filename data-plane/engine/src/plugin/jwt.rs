@@ -150,6 +150,10 @@ impl Method for Jwt {
         Verdict::Refused(Refusal::because(code, detail).noted_as(why.as_str()))
     }
 
+    fn wants_client_certificate(&self) -> bool {
+        self.binding.wants_certificate()
+    }
+
     fn hide(&self, request: &mut RequestContext) {
         bearer::hide(&self.sources, request, self.binding.takes_proofs());
     }

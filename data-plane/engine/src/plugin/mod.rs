@@ -38,12 +38,14 @@ mod ext_authz;
 mod fault;
 mod headers;
 mod identity;
+mod introspection;
 mod ip_filter;
 mod json_body;
 mod json_schema;
 mod jwt;
 mod key_auth;
 mod media;
+mod oauth;
 mod rate_limit;
 mod request_guard;
 mod security_headers;
@@ -243,6 +245,7 @@ pub const PLUGINS: &[PluginType] = &[
     identity::AUTHENTICATE,
     identity::plugin_type::<key_auth::KeyAuth>(),
     identity::plugin_type::<jwt::Jwt>(),
+    identity::plugin_type::<introspection::Introspection>(),
     identity::plugin_type::<basic_auth::BasicAuth>(),
     PluginType::of::<acl::Acl>(),
     PluginType::of::<authorize::Authorize>(),

@@ -75,6 +75,15 @@ impl Binding {
         !matches!(self.mode, SenderConstrained::None | SenderConstrained::Mtls)
     }
 
+    /// Whether clients have to be asked for a certificate: only where every token may need one. Tokens that are bound to
+    /// one although they need not be are refused where nobody else asks for it.
+    pub(in crate::plugin) const fn wants_certificate(&self) -> bool {
+        matches!(
+            self.mode,
+            SenderConstrained::Mtls | SenderConstrained::Either
+        )
+    }
+
     /// What a request shows beside this token. `now` is in seconds since 1970.
     ///
     /// # Errors
@@ -251,8 +260,8 @@ fn requested(request: &RequestContext) -> Option<Box<str>> {
 
 /// The SHA-256 of the certificate that the client has shown to have the key of.
 fn certificate(request: &RequestContext) -> Option<[u8; 32]> {
-    let _ = request;
-    None
+    let tls = request.client.tls.as_ref()?;
+    tls.certificate.as_ref().map(|it| it.thumbprint)
 }
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use super::settings::{ProviderSettings, Settings};
 use crate::{
     Snapshot,
-    jwt::{
-        Algorithm, Policy, Refusal, Remembered, Requirement, Test, TokenDigest, Verified, verify,
-    },
+    jwt::{Algorithm, Policy, Refusal, Remembered, TokenDigest, Verified, verify},
     key_set::KeySet,
     plugin::{
         InvalidSetting,
         identity::{
             binding::Confirmation,
             meaning::{self, Meaning},
+            required_claims::{check_scopes, requirements},
         },
     },
 };
@@ -186,30 +185,8 @@ fn policy(
             ),
         }
     }
-    let quoted = |scope: &&String| scope.is_empty() || scope.contains(['"', '\\', ' ']);
-    if given.scopes.iter().any(|scope| quoted(&scope)) {
-        wrong("scopes", "a scope has no spaces, quotes or backslashes");
-    }
-    let mut required = Vec::new();
-    for (place, it) in given.required_claims.iter().enumerate() {
-        let field = format!("required_claims[{place}]");
-        if it.claim.is_empty() {
-            wrong(&field, "name the `claim`");
-        }
-        let test = match (it.one_of.is_empty(), it.contains.is_empty()) {
-            (true, true) => Test::Present,
-            (false, true) => Test::OneOf(it.one_of.clone()),
-            (true, false) => Test::Contains(it.contains.clone()),
-            (false, false) => {
-                wrong(&field, "give either `one_of` or `contains`");
-                continue;
-            }
-        };
-        required.push(Requirement {
-            claim: it.claim.as_str().into(),
-            test,
-        });
-    }
+    check_scopes(&given.scopes, wrong);
+    let required = requirements(&given.required_claims, wrong);
     let texts = |list: &[String]| list.iter().map(|it| it.as_str().into()).collect();
     let lower = |typ: &String| typ.to_ascii_lowercase().into();
     Policy {

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use gatewright_proto::{Key, Kind};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::{
-    plugin::identity::binding::{DpopSettings, SenderConstrained},
+    plugin::identity::{
+        binding::{DpopSettings, SenderConstrained},
+        required_claims::RequiredClaim,
+    },
     reference::Reference,
 };
 
@@ -108,18 +110,6 @@ impl Default for ProviderSettings {
             groups_claim: None,
         }
     }
-}
-
-/// That a claim must be there, and say something.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RequiredClaim {
-    /// Name of the claim, or a JSON pointer.
-    pub(super) claim: String,
-    /// Values, one of which it must have. Default: any but null.
-    pub(super) one_of: Vec<Value>,
-    /// Values, one of which a list must have, or a text between spaces.
-    pub(super) contains: Vec<Value>,
 }
 
 impl Settings {
