@@ -24,7 +24,7 @@ use std::{
 
 use gatewright_engine::{Rejection, RequestContext, Service, outcome::End, retry::Stop};
 use gatewright_proto::v1::{Protocol as Spoken, ProxyProtocol};
-use http::uri::PathAndQuery;
+use http::{Response, StatusCode, uri::PathAndQuery};
 
 use crate::{
     body::Body,
@@ -136,7 +136,10 @@ impl Forwarder {
         guard::finish(permit, (context, live), (end, since), record);
         // Plugins that look at the response may look at the request once more.
         context.headers = std::mem::take(outgoing.request.headers_mut());
-        if received.is_err() {
+        if received
+            .as_ref()
+            .map_or(true, |it| is_refused(context, &it.response))
+        {
             *rest = plan.rest().unwrap_or_default();
         }
         let mut received = received?;
@@ -259,6 +262,11 @@ impl Forwarder {
             Spoken::Http2 => self.http2.send(&origin, outgoing).await,
         }
     }
+}
+
+/// Whether the upstream did not take a credential of the gateway's own that can be had anew.
+pub(crate) fn is_refused<B>(context: &RequestContext, response: &Response<B>) -> bool {
+    context.renewal.is_some() && response.status() == StatusCode::UNAUTHORIZED
 }
 
 /// Whether time may have passed since the request was read. Plugins and bodies may have taken theirs; nothing else has.

@@ -143,6 +143,7 @@ fn shadow_of(context: &RequestContext, mirror: &Mirror) -> RequestContext {
         authenticated_by: context.authenticated_by.clone(),
         decisions: SmallVec::new(),
         fault: None,
+        renewal: None,
         notes: Default::default(),
     }
 }

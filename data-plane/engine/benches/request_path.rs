@@ -144,6 +144,7 @@ fn request(snapshot: &Arc<Snapshot>, consumer: usize) -> RequestContext {
         authenticated_by: Default::default(),
         decisions: Default::default(),
         fault: None,
+        renewal: None,
         notes: Default::default(),
     }
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, uri::PathAndQuery};
 use smallvec::SmallVec;
 
 use crate::{
-    Claims, ClientCertificate, ClientTls, Consumer, Credential, Methods, Route, Snapshot,
+    Claims, ClientCertificate, ClientTls, Consumer, Credential, Methods, Renewal, Route, Snapshot,
     plugin::Injection,
 };
 
@@ -59,6 +59,8 @@ pub struct RequestContext {
     pub decisions: SmallVec<[Decision; 1]>,
     /// The fault that it meets where it would be forwarded.
     pub fault: Option<Box<Injection>>,
+    /// What is done where the upstream answers 401, before the client hears of it.
+    pub renewal: Option<Arc<dyn Renewal>>,
     /// What plugins leave for their own `on_response`. Empty for most requests.
     pub notes: Notes,
 }

@@ -79,7 +79,8 @@ pub(super) fn plan(
         let policy = policy(context, service);
         // What is refused unseen, and a status of gRPC, is of HTTP/2.
         let of_http2 = service.protocol == Spoken::Http2 && policy.attempts > 0;
-        let kept = of_http2 || policy.may_repeat(&context.method);
+        // Where the credential may turn out to be an old one, the request has not been acted on.
+        let kept = of_http2 || policy.may_repeat(&context.method) || context.renewal.is_some();
         let most = if kept { policy.max_body_bytes } else { 0 };
         limit.body = Some(Replay::new(std::mem::take(body), most));
     }

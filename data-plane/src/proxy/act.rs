@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use gatewright_engine::{
-    Action, Code, Matched, Rejection, RequestContext, Route, Service, guard::FallbackAction,
-    mirror::Mirror, path::Parameter,
+    Action, Code, Matched, Rejection, RequestContext, Route, Service,
+    guard::{Fallback, FallbackAction},
+    mirror::Mirror,
+    path::Parameter,
 };
 use http::{Response, header};
 
 use super::{Outcome, Proxy, again::Again, read::Rest, redirect};
 use crate::{
     body::Body,
-    exchange::{Incoming, Protocol},
+    exchange::{Connection, Incoming, Protocol},
     fallback,
     fault::{self, Met},
-    forward::{Forward, may_repeat},
+    forward::{Forward, is_refused, may_repeat},
     grpc::Translation,
     mirror,
-    published::Published,
+    published::{LiveService, Published},
     telemetry::{Record, Stage},
 };
 
@@ -168,17 +170,19 @@ impl Proxy {
             request, interim, ..
         } = *rest.incoming;
         let mut body = request.into_body();
-        // Only who asks another service needs it all once more.
-        let again = fallback.and_then(|it| match &it.action {
-            FallbackAction::Service(other) if upgrade.is_none() => Some(Again {
-                service: find(exchange.published, other)?,
-                matched: exchange.matched.clone(),
-                target: target.clone(),
-                interim: interim.clone(),
-                empty: matches!(body, Body::Empty),
-            }),
-            _ => None,
-        });
+        let empty = matches!(body, Body::Empty);
+        // Only who asks once more needs it all once more.
+        let once_more = |service| Again {
+            service,
+            matched: exchange.matched.clone(),
+            target: target.clone(),
+            interim: interim.clone(),
+            empty,
+        };
+        let renewing = context.renewal.is_some() && upgrade.is_none();
+        let renewed = renewing.then(|| once_more(service));
+        let other = fallback.filter(|_| upgrade.is_none());
+        let again = other.and_then(|it| Some(once_more(stand_in(it, exchange.published)?)));
         let live = |service: &Service| exchange.published.services.get(service.index);
         let forward = Forward {
             service,
@@ -190,7 +194,11 @@ impl Proxy {
             connection,
             body: &mut body,
         };
-        let outcome = self.forwarder.forward(context, forward, record).await;
+        let mut outcome = self.forwarder.forward(context, forward, record).await;
+        if let Some(renewed) = renewed {
+            let call = (live(service), &**connection, &mut body);
+            outcome = Box::pin(self.renewed(context, (outcome, renewed), call, record)).await;
+        }
         let Some((fallback, cause)) =
             fallback.and_then(|it| Some((it, fallback::Cause::of(it, &outcome)?)))
         else {
@@ -215,6 +223,41 @@ impl Proxy {
         let (mut response, tunnel) = asked?;
         fallback::note("service", service, &mut response, record);
         Ok((response, tunnel))
+    }
+}
+
+impl Proxy {
+    /// Asks once more with another credential of the gateway's own, where the upstream has refused the one that it was
+    /// shown and there is another one.
+    async fn renewed(
+        &self,
+        context: &mut RequestContext,
+        (outcome, again): (Result<Outcome, Rejection>, Again<'_>),
+        (live, connection, body): (Option<&LiveService>, &Connection, &mut Body),
+        record: &mut Record,
+    ) -> Result<Outcome, Rejection> {
+        let refused = |(response, _): &Outcome| is_refused(context, response);
+        let whole = again.empty || !matches!(body, Body::Empty);
+        if !whole || !outcome.as_ref().is_ok_and(refused) {
+            return outcome;
+        }
+        let Some(renewal) = context.renewal.take() else {
+            return outcome;
+        };
+        if !renewal.renew(&mut context.headers).await {
+            return outcome;
+        }
+        drop(outcome);
+        let forward = again.forward(live, connection, body);
+        self.forwarder.forward(context, forward, record).await
+    }
+}
+
+/// The service that stands in, where a fallback names one.
+fn stand_in<'a>(fallback: &Fallback, published: &'a Published) -> Option<&'a Arc<Service>> {
+    match &fallback.action {
+        FallbackAction::Service(other) => find(published, other),
+        FallbackAction::Answer(_) => None,
     }
 }
 

@@ -218,6 +218,7 @@ impl<'c> Head<'c> {
             authenticated_by: Default::default(),
             decisions: SmallVec::new(),
             fault: None,
+            renewal: None,
             notes: Default::default(),
         };
         let rest = Rest {

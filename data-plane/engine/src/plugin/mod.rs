@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::{Code, Rejection, RequestContext, reference::Reference, secret::SecretSources};
 
 mod chain;
+mod client_credentials;
 mod clients;
 mod instance;
 mod page;
@@ -253,5 +254,6 @@ pub const PLUGINS: &[PluginType] = &[
     PluginType::of::<rate_limit::RateLimit>(),
     PluginType::of::<json_schema::JsonBodies>(),
     PluginType::of::<fault::Fault>(),
+    PluginType::of::<client_credentials::ClientCredentials>(),
     PluginType::of::<headers::Headers>(),
 ];

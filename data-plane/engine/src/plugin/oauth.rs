@@ -186,6 +186,17 @@ impl Endpoint {
         })
     }
 
+    /// What tells it apart from others: who asks whom, as which client, with which secret.
+    pub(super) fn parts(&self) -> [&[u8]; 4] {
+        let authorization = self.authorization.as_ref();
+        [
+            self.host.as_bytes(),
+            self.path.path().as_bytes(),
+            authorization.map_or(b"", |it| it.as_bytes()),
+            self.form.as_bytes(),
+        ]
+    }
+
     /// Asks with these parameters; nothing begins before the first poll.
     pub(super) fn ask(
         &self,

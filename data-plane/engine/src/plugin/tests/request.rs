@@ -148,6 +148,7 @@ impl Request {
                 authenticated_by: Default::default(),
                 decisions: Default::default(),
                 fault: None,
+                renewal: None,
                 notes: Default::default(),
             },
             consumers: Consumers::default(),
