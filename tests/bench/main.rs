@@ -11,15 +11,18 @@
 #![allow(clippy::print_stdout)]
 
 mod adaptive;
+mod envoy;
 mod gatewright;
 mod heartbeats;
 mod http;
+mod identity;
 mod load;
 mod measure;
 mod nginx;
 mod probe;
 mod process;
 mod scenario;
+mod tokens;
 mod upstream;
 
 use std::{
@@ -37,6 +40,8 @@ use crate::{
 };
 
 const USAGE: &str = "usage: gatewright-bench run [REPETITIONS]   measures both, prints a table
+       gatewright-bench identity [REPETITIONS]
+                                          measures what it costs to know who calls; beside the Envoy in the variable ENVOY
        gatewright-bench adaptive          measures what protects an upstream whose latency rises
        gatewright-bench heartbeats [S]    measures what 10,000 registered targets cost a control plane
        gatewright-bench exchange          prints what origin and client see through both
@@ -49,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Some("upstream") => Ok(upstream::run(UPSTREAM.parse()?)?),
         Some("load") => measure::load_here(scenario(argument(1)?)?),
         Some("run") => run(arguments.get(1).map_or(Ok(3), |text| text.parse())?),
+        Some("identity") => identity::run(arguments.get(1).map_or(Ok(3), |text| text.parse())?),
         Some("adaptive") => adaptive::run(),
         Some("exchange") => exchange(),
         Some("fill") => fill(scenario(argument(1)?)?, Path::new(argument(2)?)),
@@ -78,7 +84,7 @@ fn run(repetitions: usize) -> anyhow::Result<()> {
     let mut origin = Pinned::start("1", Command::new(env::current_exe()?).arg("upstream"), &log)?;
     origin.listens(UPSTREAM.parse()?)?;
     println!("{}", Rows::HEAD);
-    for (number, scenario) in Scenario::ALL.into_iter().enumerate() {
+    for (number, scenario) in Scenario::BESIDE_NGINX.into_iter().enumerate() {
         let (mut theirs, mut ours) = (Rows::default(), Rows::default());
         for repetition in 0..repetitions {
             let place = folder.path().join(format!("{number}-{repetition}"));
@@ -103,7 +109,7 @@ fn start_nginx(place: &Path, scenario: Scenario) -> anyhow::Result<Pinned> {
 
 fn exchange() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    for (number, scenario) in Scenario::ALL.into_iter().enumerate() {
+    for (number, scenario) in Scenario::BESIDE_NGINX.into_iter().enumerate() {
         let place = folder.path().join(number.to_string());
         let nginx = start_nginx(&place, scenario)?;
         let theirs = probe::exchange(scenario, UPSTREAM)?;

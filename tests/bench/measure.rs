@@ -29,6 +29,17 @@ pub(crate) struct Row {
     busy: f64,
 }
 
+/// Several measurements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Summary {
+    pub(crate) cpu_us: f64,
+    pub(crate) least_us: f64,
+    pub(crate) most_us: f64,
+    pub(crate) per_second: f64,
+    pub(crate) resident_mb: f64,
+    pub(crate) saturated: bool,
+}
+
 /// Measurements of one gateway and scenario.
 #[derive(Debug, Default)]
 pub(crate) struct Rows(Vec<Row>);
@@ -63,6 +74,19 @@ impl Rows {
         )
     }
 
+    /// The median, and how far the others are from it.
+    pub(crate) fn summary(&mut self) -> Summary {
+        let (row, least_us, most_us) = self.median();
+        Summary {
+            cpu_us: row.cpu_us,
+            least_us,
+            most_us,
+            per_second: row.per_second,
+            resident_mb: row.resident_mb,
+            saturated: row.busy >= SATURATED,
+        }
+    }
+
     fn median(&mut self) -> (Row, f64, f64) {
         let rows = &mut self.0;
         rows.sort_by(|one, other| one.cpu_us.total_cmp(&other.cpu_us));
@@ -77,7 +101,7 @@ pub(crate) fn load_here(scenario: Scenario) -> anyhow::Result<()> {
         address: GATEWAY.parse()?,
         connections: 64,
         duration: Duration::from_millis(500),
-        requests: scenario.requests(),
+        requests: scenario.requests()?,
     };
     load.run()?;
     println!("warm");

@@ -20,6 +20,10 @@ fn configuration(folder: &Path, scenario: Scenario) -> String {
         Scenario::Bare => (String::new(), format!("location / {{ {BARE} }}")),
         Scenario::Plain => (String::new(), format!("location / {{ {PROXY} }}")),
         Scenario::Policies | Scenario::Announced => policies(),
+        // It checks no tokens; what knows who calls is measured beside Envoy.
+        Scenario::Keys | Scenario::Token | Scenario::Tokens => {
+            (String::new(), "return 501;".to_owned())
+        }
     };
     format!(
         "worker_processes 1; daemon off; master_process off; pid {folder}/pid; error_log /dev/null crit; user root;

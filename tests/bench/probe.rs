@@ -34,7 +34,7 @@ fn check(scenario: Scenario) -> anyhow::Result<()> {
     for (path, key, expected) in scenario.probes() {
         let more = match *key {
             "" => String::new(),
-            key => format!("X-Api-Key: {key}\r\n"),
+            key => scenario.credential(key)?,
         };
         let response = ask(&request(path, &more))?;
         let got = status(&response);
@@ -74,7 +74,7 @@ pub(crate) fn exchange(scenario: Scenario, origin: &str) -> anyhow::Result<Strin
         socket.write_all(&crate::upstream::response())?;
         Ok(request)
     });
-    let requests = scenario.requests();
+    let requests = scenario.requests()?;
     let response = ask(requests.first().context("no request")?)?;
     let request = seen.join().ok().context("the origin failed")??;
     let head = |message: &[u8]| {
