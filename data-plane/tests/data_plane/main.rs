@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod balance;
+mod bound_tokens;
 mod client_credentials;
 mod clients;
 mod connection_limits;

@@ -61,7 +61,8 @@ use to anybody else: it must come with the client certificate whose SHA-256 is i
 `Authorization: DPoP` with a proof in `DPoP` that is signed with the key of `jkt` (RFC 9449). A proof is for one method, one
 URI and one token, and counts once on each node; `origins` says what clients see as scheme and host, where a proxy in
 front changes that. Refused with `error=\"invalid_dpop_proof\"`: a proof that does not hold. With
-`error=\"use_dpop_nonce\"` and `DPoP-Nonce`: one without a nonce, where `require_nonce` is set.
+`error=\"use_dpop_nonce\"` and `DPoP-Nonce`: one without a nonce, where `require_nonce` is set. Clients are asked
+for a certificate where `sender_constrained` is `mtls` or `either`, or another plugin wants one; behind a proxy that ends TLS there is none.
 
 Why a token was refused is in the access line (`reason` in `refusals`) and in
 `gatewright_authentication_refusals_total`: `too_large`, `malformed`, `header`, `type`, `algorithm`, `unknown_key`,
