@@ -48,6 +48,7 @@ fn describe(set: &v1::KeySet, shown: Option<ShownFetch>) -> Value {
         "source": source,
         "jwks_url": standing.jwks_url,
         "keys": keys.collect::<Vec<_>>(),
+        "endpoints": fetched.and_then(|it| it.endpoints.as_ref()),
         "changed_at_ms": fetched.and_then(|it| it.changed_at_ms),
         "fetched_at_ms": time(standing.succeeded_at_ms),
         "attempted_at_ms": shown.as_ref().and_then(|it| time(it.attempted_at_ms)),

@@ -2,17 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gatewright_engine::{
-    jwt::parse_strict_json,
-    key_set::{Remote, check_url},
-};
+use gatewright_engine::key_set::Remote;
 use gatewright_proto::{Key, Kind, Resource, v1};
-use reqwest::Client;
 
 use super::{
     Shared, Standing,
     answer::{self, FetchError},
-    canonical, source,
+    canonical, discovery, source,
 };
 use crate::{
     catalog::State,
@@ -38,6 +34,8 @@ const AUTHOR: &str = "gatewright";
 struct Fetched {
     /// The keys; none where they are still what they were.
     jwks: Option<String>,
+    /// Where logins go, where the issuer was asked.
+    endpoints: Option<v1::FetchedEndpoints>,
     /// For how long that holds, where the answer says so.
     max_age: Option<Duration>,
 }
@@ -103,33 +101,37 @@ impl Shared {
         now_ms: i64,
     ) -> Result<i64, FetchError> {
         let fetched = download(state, set, standing, now_ms).await?;
-        if let Some(jwks) = fetched.jwks {
-            self.keep(set, jwks, now_ms).await?;
-        }
+        let max_age = fetched.max_age;
+        self.keep(set, fetched, now_ms).await?;
         let (least, most) = refresh(set);
-        let asked = fetched.max_age.map_or(i64::from(most), |age| {
+        let asked = max_age.map_or(i64::from(most), |age| {
             i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
         });
         Ok(asked.clamp(least.into(), most.into()))
     }
 
-    /// Writes keys that are new into the resource.
-    async fn keep(&self, set: &v1::KeySet, jwks: String, now_ms: i64) -> Result<(), FetchError> {
-        let known = stored(set);
-        if known.is_some_and(|known| known.jwks == jwks) {
+    /// Writes what is new into the resource.
+    async fn keep(&self, set: &v1::KeySet, found: Fetched, now_ms: i64) -> Result<(), FetchError> {
+        let known = stored(set).cloned().unwrap_or_default();
+        let fetched = v1::FetchedKeys {
+            source: source(set).to_owned(),
+            jwks: found.jwks.unwrap_or_else(|| known.jwks.clone()),
+            changed_at_ms: known.changed_at_ms,
+            endpoints: found.endpoints.or_else(|| known.endpoints.clone()),
+        };
+        if fetched == known {
             return Ok(());
         }
         let fetched = v1::FetchedKeys {
-            source: source(set).to_owned(),
-            jwks,
             changed_at_ms: u64::try_from(now_ms).ok(),
+            ..fetched
         };
         let key = Key::new(Kind::KeySet, &set.name);
         let write = Write {
             operations: vec![Operation::Fetched(key, fetched)],
             by: Authorship {
                 author: AUTHOR.to_owned(),
-                comment: format!("the keys at {} have changed", source(set)),
+                comment: format!("what was fetched from {} has changed", source(set)),
                 action: "key set".to_owned(),
                 ..Authorship::default()
             },
@@ -158,13 +160,17 @@ async fn download(
     let timeout = set.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
     let timeout = Duration::from_millis(timeout.into());
     let client = answer::client(authorities(state, set)?, timeout)?;
+    let mut endpoints = None;
     let url = match Remote::of(set) {
         Some(Remote::Jwks(url)) => url.to_owned(),
         Some(Remote::Issuer(issuer)) => {
             let holds = now_ms - standing.discovered_at_ms < DISCOVERY_HOLDS_MS;
-            if standing.jwks_url.is_empty() || !holds {
+            let complete = stored(set).is_none_or(|known| known.endpoints.is_some());
+            if standing.jwks_url.is_empty() || !holds || !complete {
                 let allow_http = set.allow_http.unwrap_or(false);
-                standing.jwks_url = discover(&client, issuer, allow_http).await?;
+                let discovered = discovery::ask(&client, issuer, allow_http).await?;
+                standing.jwks_url = discovered.jwks_url;
+                endpoints = Some(discovered.endpoints);
                 standing.discovered_at_ms = now_ms;
             }
             standing.jwks_url.clone()
@@ -179,6 +185,7 @@ async fn download(
     let Some(body) = answer.body else {
         return Ok(Fetched {
             jwks: None,
+            endpoints,
             max_age: answer.max_age,
         });
     };
@@ -189,28 +196,9 @@ async fn download(
     standing.last_modified = answer.last_modified;
     Ok(Fetched {
         jwks: Some(jwks),
+        endpoints,
         max_age: answer.max_age,
     })
-}
-
-/// Where an issuer says that its JWKS is (OpenID Connect Discovery 1.0, section 4). It must be the issuer that was
-/// asked (section 4.3).
-async fn discover(client: &Client, issuer: &str, allow_http: bool) -> Result<String, FetchError> {
-    let base = issuer.trim_end_matches('/');
-    let url = format!("{base}/.well-known/openid-configuration");
-    let wrong = |reason: &str| FetchError(format!("{url}: {reason}"));
-    let answer = answer::ask(client, &url, ("", "")).await?;
-    let body = answer.body.unwrap_or_default();
-    let document = parse_strict_json(&body).map_err(|_| wrong("not JSON"))?;
-    if document["issuer"] != issuer {
-        return Err(wrong("it is the configuration of another issuer"));
-    }
-    let jwks_url = document["jwks_uri"].as_str();
-    let jwks_url = jwks_url.ok_or_else(|| wrong("it has no `jwks_uri`"))?;
-    if jwks_url.len() > 2048 || check_url(jwks_url, allow_http).is_err() {
-        return Err(wrong("its `jwks_uri` is not one that may be fetched"));
-    }
-    Ok(jwks_url.to_owned())
 }
 
 /// The keys that are in force, if they are of this source.

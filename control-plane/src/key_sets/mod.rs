@@ -15,6 +15,7 @@
 
 mod answer;
 mod canonical;
+mod discovery;
 mod fetch;
 mod metrics;
 mod standing;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gatewright_proto::Version;
+use gatewright_proto::{Version, v1::FetchedEndpoints};
 
 use crate::jwt::Keys;
 
@@ -19,6 +19,8 @@ pub struct KeySet {
     pub remote: bool,
     /// The keys; none where they have not been fetched yet.
     pub keys: Option<Keys>,
+    /// Where logins go, as the issuer says; empty where it has not been asked.
+    pub endpoints: FetchedEndpoints,
     /// Tokens that no key was for.
     pub unknown: AtomicU64,
 }

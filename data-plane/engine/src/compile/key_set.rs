@@ -47,6 +47,7 @@ impl Compiler<'_> {
                     issuer: (!set.issuer.is_empty()).then(|| set.issuer.as_str().into()),
                     remote: Remote::of(set).is_some(),
                     keys,
+                    endpoints: endpoints(set),
                     ..KeySet::default()
                 };
                 compiled.insert(built.name.clone(), Arc::new(built));
@@ -217,6 +218,16 @@ impl Compiler<'_> {
             _ => None,
         }
     }
+}
+
+/// Where the issuer says that logins go.
+fn endpoints(set: &v1::KeySet) -> v1::FetchedEndpoints {
+    let source = Remote::of(set).map(|it| it.as_str());
+    let fetched = set.fetched.as_ref();
+    let fetched = fetched.filter(|it| Some(it.source.as_str()) == source);
+    fetched
+        .and_then(|it| it.endpoints.clone())
+        .unwrap_or_default()
 }
 
 /// Reads keys from a JWKS or, where that is allowed, PEM. All of them must be good; errors with the path in it.
