@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
@@ -20,6 +21,17 @@ pub struct Identity {
     pub certificate: Option<Arc<ClientCertificate>>,
     /// The methods that proved it, as `key-auth`. Empty only of an identity that adds nothing.
     pub methods: Methods,
+    /// What is passed on of what proved it.
+    pub told: Told,
+}
+
+/// Fields that a method of authentication has for others.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// For the upstream, in place of those that the client sent.
+    pub upstream: Vec<(HeaderName, HeaderValue)>,
+    /// For the client, beside those of the answer, as `Set-Cookie`.
+    pub client: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Names of methods, in the order in which they proved something.
@@ -49,6 +61,7 @@ impl Identity {
             claims: None,
             certificate: None,
             methods: Methods::from_elem(method, 1),
+            told: Told::default(),
         }
     }
 
@@ -63,12 +76,15 @@ impl Identity {
             return Err(Differs);
         }
         self.methods.extend(later.methods);
+        self.told.upstream.extend(later.told.upstream);
+        self.told.client.extend(later.told.client);
         Ok(Self {
             consumer: later.consumer.or(self.consumer),
             credential: later.credential.or(self.credential),
             claims: later.claims.or(self.claims),
             certificate: later.certificate.or(self.certificate),
             methods: self.methods,
+            told: self.told,
         })
     }
 }
@@ -108,6 +124,7 @@ impl RequestContext {
                 claims: self.claims.clone(),
                 certificate: self.certificate.clone(),
                 methods: self.authenticated_by.clone(),
+                told: Told::default(),
             },
             false => Identity::default(),
         };

@@ -47,7 +47,7 @@ pub use client_certificate::{ClientCertificate, ClientTls, MAX_CHAIN};
 pub use compile::{Compiled, Explainer, Explanation, compile};
 pub use context::{Client, Decision, Note, Notes, RequestContext};
 pub use error::CompileError;
-pub use identity::{Claims, Identity, Methods};
+pub use identity::{Claims, Identity, Methods, Told};
 pub use last_use::LastUse;
 pub use rejection::{Code, Rejection, Side};
 pub use renewal::Renewal;

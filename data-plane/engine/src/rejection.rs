@@ -48,6 +48,8 @@ pub enum Code {
     Forbidden,
     /// 403: a page of another site made a browser send it.
     CrossSite,
+    /// 403: a login that the provider refused, or that is not one that this browser has begun.
+    LoginRefused,
     /// 404: no route matches.
     NoRoute,
     /// 404: the description of the API has no such path.
@@ -103,6 +105,8 @@ pub enum Code {
     IntrospectionUnavailable,
     /// 503: there is no token for the upstream, since the authorization server gives none.
     TokenUnavailable,
+    /// 503: the provider that browsers log in at cannot be asked, or does not answer in time.
+    LoginUnavailable,
     /// 504: the upstream did not answer in time.
     UpstreamTimeout,
     /// 505: a version of HTTP that is not spoken here.
@@ -122,6 +126,7 @@ impl Code {
             Self::Unauthorized => (401, "unauthorized", Side::Client),
             Self::Forbidden => (403, "forbidden", Side::Client),
             Self::CrossSite => (403, "cross_site", Side::Client),
+            Self::LoginRefused => (403, "login_refused", Side::Client),
             Self::NoRoute => (404, "no_route", Side::Client),
             Self::UnknownPath => (404, "unknown_path", Side::Client),
             Self::MethodNotAllowed => (405, "method_not_allowed", Side::Client),
@@ -149,6 +154,7 @@ impl Code {
             Self::KeysUnavailable => (503, "keys_unavailable", Side::Gateway),
             Self::IntrospectionUnavailable => (503, "introspection_unavailable", Side::Gateway),
             Self::TokenUnavailable => (503, "token_unavailable", Side::Gateway),
+            Self::LoginUnavailable => (503, "login_unavailable", Side::Gateway),
             Self::UpstreamTimeout => (504, "upstream_timeout", Side::Upstream),
             Self::VersionNotSupported => (505, "version_not_supported", Side::Client),
             Self::ClientClosed => (499, "client_closed", Side::Client),

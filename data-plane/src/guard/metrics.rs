@@ -110,8 +110,38 @@ impl Collector for GuardMetrics {
                 }
             }
         }
-        encode_plugins(&published.snapshot, &mut encoder)
+        encode_plugins(&published.snapshot, &mut encoder)?;
+        encode_events(&published.snapshot, &mut encoder)
     }
+}
+
+/// What plugins count.
+fn encode_events(
+    snapshot: &Snapshot,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> Result<(), fmt::Error> {
+    let mut rows = Vec::new();
+    for instance in snapshot.plugins.values() {
+        instance.events(&mut |event, count| {
+            rows.push((instance.name.to_string(), event, count));
+        });
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.sort();
+    let help = "What has happened that plugins count";
+    let mut family = encoder.encode_descriptor("plugin_events", help, None, MetricType::Counter)?;
+    let none: Option<&Exemplar<NoLabelSet, f64>> = None;
+    // Two of one plugin, as members of a tree, are one row.
+    for same in rows.chunk_by(|one, other| (&one.0, one.1) == (&other.0, other.1)) {
+        let count: u64 = same.iter().map(|(_, _, count)| count).sum();
+        let labels = [("plugin", same[0].0.as_str()), ("event", same[0].1)];
+        family
+            .encode_family(&labels)?
+            .encode_counter(&count, none)?;
+    }
+    Ok(())
 }
 
 /// One value of a plugin.

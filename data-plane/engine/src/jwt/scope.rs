@@ -29,6 +29,15 @@ impl Scopes {
         Ok(Self(scopes))
     }
 
+    /// Those of a text with spaces between, as in answers of a token endpoint.
+    pub fn from_text(text: &str) -> Self {
+        let words = text.split(' ').filter(|word| !word.is_empty());
+        let mut scopes: Vec<Box<str>> = words.map(Into::into).collect();
+        scopes.sort();
+        scopes.dedup();
+        Self(scopes)
+    }
+
     /// Whether it allows this.
     pub fn has(&self, scope: &str) -> bool {
         self.0.binary_search_by(|it| (**it).cmp(scope)).is_ok()

@@ -128,7 +128,7 @@ impl Csrf {
 }
 
 /// The only value of a field; an error where there are several, or one that is no text.
-fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ()> {
+pub(super) fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ()> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -169,7 +169,7 @@ fn split(authority: &str) -> (&str, Option<&str>) {
 }
 
 /// Whether this is how browsers write an origin (RFC 6454, 6.2).
-fn is_origin(text: &str) -> bool {
+pub(super) fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else {
         return false;
     };

@@ -7,16 +7,17 @@
 
 use std::{borrow::Cow, fmt, future::Future, pin::Pin};
 
-use http::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response};
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
     Build, InvalidSetting, basic_auth::BasicAuth, introspection::Introspection, jwt::Jwt,
-    key_auth::KeyAuth, settings,
+    key_auth::KeyAuth, oidc_login::OidcLogin, settings,
 };
-use crate::{Code, Identity, RequestContext, reference::Reference};
+use crate::{Code, Identity, Rejection, RequestContext, reference::Reference};
 
 mod attached;
 mod authenticate;
@@ -54,6 +55,20 @@ pub(crate) trait Method: Send + Sync + fmt::Debug {
     /// Replaces fields that the client may have made up by what is known. Called with every request that goes on.
     fn tell(&self, _request: &mut RequestContext) {}
 
+    /// Answers what is for the method itself, as a browser that comes back from where it has logged in. Nothing is
+    /// asked for then, and nothing goes on.
+    fn serve(&self, _request: &RequestContext) -> Option<Serving> {
+        None
+    }
+
+    /// What to say instead of 401 to a client that can be led to where it gets a credential.
+    fn invite(&self, _request: &RequestContext) -> Option<Rejection> {
+        None
+    }
+
+    /// Tells how often what has happened that it counts. Called when metrics are read.
+    fn events(&self, _tell: &mut dyn FnMut(&'static str, u64)) {}
+
     /// The challenge in `WWW-Authenticate` (RFC 9110 section 11.6.1), one or several separated by
     /// commas. `refusal` is there where this method's credential was sent and refused. `realm` needs
     /// no escaping.
@@ -72,6 +87,9 @@ pub(crate) enum Verdict {
     /// It must be waited for.
     Wait(Waiting),
 }
+
+/// The answer of a method itself; the method bounds the time.
+pub(crate) type Serving = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Rejection>> + Send>>;
 
 /// A verdict to wait for. The method bounds the time; nothing has begun before the first poll, since
 /// another method may make it needless.
@@ -115,6 +133,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: Option<&'static str>,
     /// Further fields of the answer, as `DPoP-Nonce`.
     fields: Vec<(HeaderName, HeaderValue)>,
+    /// Whether it only no longer counts, so that who needs none passes without.
+    lapsed: bool,
     /// The method whose credential it was, where there are several.
     by: Option<&'static str>,
 }
@@ -127,8 +147,16 @@ impl Refusal {
             detail: detail.into(),
             reason: None,
             fields: Vec::new(),
+            lapsed: false,
             by: None,
         }
+    }
+
+    /// Of something that its bearer cannot help sending, and that only no longer counts: where no credential is needed it
+    /// is as if there were none.
+    pub(crate) const fn lapsed(mut self) -> Self {
+        self.lapsed = true;
+        self
     }
 
     /// With a reason for log and metrics.
@@ -208,4 +236,5 @@ const METHODS: &[MethodType] = &[
     MethodType::of::<Jwt>(),
     MethodType::of::<Introspection>(),
     MethodType::of::<BasicAuth>(),
+    MethodType::of::<OidcLogin>(),
 ];

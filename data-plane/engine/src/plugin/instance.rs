@@ -153,6 +153,11 @@ impl Instance {
         self.plugin.wants_client_certificate()
     }
 
+    /// See [`Plugin::events`].
+    pub fn events(&self, tell: &mut dyn FnMut(&'static str, u64)) {
+        self.plugin.events(tell);
+    }
+
     /// Whether it does not apply to this request.
     pub(super) fn spares(&self, request: &RequestContext) -> bool {
         self.except.iter().any(|scope| scope.includes(request))

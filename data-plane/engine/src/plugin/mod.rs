@@ -47,6 +47,7 @@ mod jwt;
 mod key_auth;
 mod media;
 mod oauth;
+mod oidc_login;
 mod rate_limit;
 mod request_guard;
 mod security_headers;
@@ -93,6 +94,9 @@ pub trait Plugin: Send + Sync + std::fmt::Debug {
 
     /// Tells the present values of what it wants in the metrics. Called when they are read.
     fn gauges(&self, _tell: &mut dyn FnMut(Gauge<'_>)) {}
+
+    /// Tells how often what has happened that it counts: names in snake_case, few. Called when metrics are read.
+    fn events(&self, _tell: &mut dyn FnMut(&'static str, u64)) {}
 }
 
 /// The gauge of adaptive rate limits: the share of a limit that is in force, 0 to 1.
@@ -248,6 +252,7 @@ pub const PLUGINS: &[PluginType] = &[
     identity::plugin_type::<jwt::Jwt>(),
     identity::plugin_type::<introspection::Introspection>(),
     identity::plugin_type::<basic_auth::BasicAuth>(),
+    identity::plugin_type::<oidc_login::OidcLogin>(),
     PluginType::of::<acl::Acl>(),
     PluginType::of::<authorize::Authorize>(),
     PluginType::of::<ext_authz::ExtAuthz>(),

@@ -1,6 +1,8 @@
 //! The plugin that methods are attached as.
 
-use http::{HeaderValue, header};
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, header, response};
 use schemars::Schema;
 use serde_json::{Map, Value};
 
@@ -10,7 +12,7 @@ use super::{
     shared::{self, FIELDS, Shared, tell_upstream},
 };
 use crate::{
-    Code, Rejection, RequestContext,
+    Code, Note, Rejection, RequestContext, Told,
     plugin::{Build, Flow, InvalidSetting, Plugin, PluginType, settings, spelling::nearest},
     reference::Reference,
 };
@@ -18,12 +20,21 @@ use crate::{
 /// Asks for proof, and does with it what the shared settings say.
 #[derive(Debug)]
 pub(in crate::plugin) struct Authentication {
+    pub(super) name: Arc<str>,
     pub(super) requirement: Requirement,
     pub(super) shared: Shared,
 }
 
 impl Plugin for Authentication {
     fn on_request<'a>(&'a self, request: &'a mut RequestContext) -> Flow<'a> {
+        if let Some(serving) = self.requirement.serve(request) {
+            return Flow::Wait(Box::pin(async move {
+                match serving.await {
+                    Ok(answer) => Flow::Respond(Box::new(answer)),
+                    Err(rejection) => Flow::Reject(rejection),
+                }
+            }));
+        }
         match self.requirement.evaluate(request) {
             verdict @ Verdict::Wait(_) => Flow::Wait(Box::pin(async move {
                 let verdict = verdict.settled().await;
@@ -36,30 +47,64 @@ impl Plugin for Authentication {
     fn wants_client_certificate(&self) -> bool {
         self.requirement.wants_client_certificate()
     }
+
+    fn on_response(&self, request: &RequestContext, response: &mut response::Parts) {
+        let Some(Note::Other(note)) = request.notes.of(&self.name) else {
+            return;
+        };
+        let Some(ForClient(fields)) = note.downcast_ref() else {
+            return;
+        };
+        for (name, value) in fields {
+            response.headers.append(name.clone(), value.clone());
+        }
+        // What is said to one client is not for the next one of a cache on the way.
+        let private = HeaderValue::from_static("private");
+        response.headers.append(header::CACHE_CONTROL, private);
+    }
+
+    fn events(&self, tell: &mut dyn FnMut(&'static str, u64)) {
+        self.requirement.events(tell);
+    }
 }
+
+/// Fields for the client, as a note.
+struct ForClient(Vec<(HeaderName, HeaderValue)>);
 
 impl Authentication {
     fn conclude<'a>(&'a self, request: &mut RequestContext, verdict: Verdict) -> Flow<'a> {
+        let mut told = Told::default();
         let outcome = match verdict {
-            Verdict::Proven(identity) => {
+            Verdict::Proven(mut identity) => {
+                told = std::mem::take(&mut identity.told);
                 request.identify(identity).map_err(|_| together(DIFFERENT))
             }
             Verdict::Absent => match self.without(request) {
                 true => Ok(()),
-                false => return self.reject(None),
+                false => return self.reject(request, None),
             },
+            Verdict::Refused(refusal) if refusal.lapsed && self.without(request) => Ok(()),
             Verdict::Refused(refusal) => Err(refusal),
             Verdict::Wait(_) => Err(Refusal::because(Code::Internal, "a defect of the gateway")),
         };
         if let Err(refusal) = outcome {
-            return self.reject(Some(&refusal));
+            return self.reject(request, Some(&refusal));
         }
         self.requirement.hide(request);
         self.requirement.tell(request);
+        self.pass_on(told, request);
         if self.shared.identity_headers {
             tell_upstream(request);
         }
         Flow::Continue
+    }
+
+    fn pass_on(&self, told: Told, request: &mut RequestContext) {
+        request.headers.extend(told.upstream);
+        if !told.client.is_empty() {
+            let note = Note::Other(Box::new(ForClient(told.client)));
+            request.notes.leave(&self.name, note);
+        }
     }
 
     /// Whether a request without a credential passes. What others have proven stays as it is.
@@ -74,7 +119,12 @@ impl Authentication {
         true
     }
 
-    fn reject(&self, refusal: Option<&Refusal>) -> Flow<'_> {
+    fn reject(&self, request: &RequestContext, refusal: Option<&Refusal>) -> Flow<'_> {
+        let challenges = refusal.is_none_or(|it| it.code == Code::Unauthorized);
+        if challenges && let Some(mut invitation) = self.requirement.invite(request) {
+            invitation.reason = refusal.and_then(|it| it.reason).or(invitation.reason);
+            return Flow::Reject(invitation);
+        }
         let (code, detail) = match refusal {
             Some(refusal) => (refusal.code, refusal.detail.clone()),
             None => (Code::Unauthorized, "a credential is needed".into()),
@@ -145,6 +195,7 @@ fn single(
     let shared = read.map(|settings| Shared::compile(settings, &mut mistakes));
     match (own, shared) {
         (Ok(own), Some(shared)) if mistakes.is_empty() => Ok(Authentication {
+            name: Arc::clone(build.name),
             requirement: Requirement::Method(Member {
                 name: method.name,
                 hides: hides.unwrap_or(method.hides),

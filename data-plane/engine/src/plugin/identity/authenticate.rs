@@ -1,5 +1,7 @@
 //! `authenticate`: several methods on one route, with AND and OR.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -89,6 +91,7 @@ fn configure(settings: Value, build: &Build<'_>) -> Result<Authentication, Vec<I
     });
     match (requirement, shared) {
         (Some(requirement), Some(shared)) if reader.mistakes.is_empty() => Ok(Authentication {
+            name: Arc::clone(build.name),
             requirement,
             shared,
         }),

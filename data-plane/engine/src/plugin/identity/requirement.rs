@@ -1,7 +1,7 @@
 //! What has to be proven: by one method, by any of several, or by all of them.
 
-use super::{Method, Refusal, Verdict};
-use crate::{Code, Identity, RequestContext};
+use super::{Method, Refusal, Serving, Verdict};
+use crate::{Code, Identity, Rejection, RequestContext};
 
 /// What has to be proven.
 #[derive(Debug)]
@@ -45,6 +45,36 @@ impl Requirement {
             }
         }
         sum.end()
+    }
+
+    /// The answer of the first method that something of its own was asked of.
+    pub(super) fn serve(&self, request: &RequestContext) -> Option<Serving> {
+        match self {
+            Self::Method(member) => member.method.serve(request),
+            Self::Any(members) | Self::All(members) => {
+                members.iter().find_map(|member| member.serve(request))
+            }
+        }
+    }
+
+    /// What the first method says that can lead the client to a credential.
+    pub(super) fn invite(&self, request: &RequestContext) -> Option<Rejection> {
+        match self {
+            Self::Method(member) => member.method.invite(request),
+            Self::Any(members) | Self::All(members) => {
+                members.iter().find_map(|member| member.invite(request))
+            }
+        }
+    }
+
+    /// Has all methods tell what they count.
+    pub(super) fn events(&self, tell: &mut dyn FnMut(&'static str, u64)) {
+        match self {
+            Self::Method(member) => member.method.events(tell),
+            Self::Any(members) | Self::All(members) => {
+                members.iter().for_each(|member| member.events(tell));
+            }
+        }
     }
 
     const fn name(&self) -> Option<&'static str> {

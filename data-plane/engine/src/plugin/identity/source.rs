@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use percent_encoding::percent_decode_str;
 
-use crate::{RequestContext, plugin::InvalidSetting};
+use crate::{RequestContext, cookie, plugin::InvalidSetting};
 
 /// Most names of one kind of source.
 const MAX_SOURCES: usize = 16;
@@ -114,7 +114,8 @@ impl Sources {
             self.hide_parameters(&mut request.query);
         }
         if !self.cookies.is_empty() {
-            self.hide_cookies(&mut request.headers);
+            let carries = |name: &[u8]| self.cookies.iter().any(|it| it.as_bytes() == name);
+            cookie::retain(&mut request.headers, |name| !carries(name));
         }
     }
 
@@ -147,35 +148,6 @@ impl Sources {
         }
         let kept: Vec<&str> = text.split('&').filter(stays).collect();
         *query = (!kept.is_empty()).then(|| kept.join("&"));
-    }
-
-    fn hide_cookies(&self, headers: &mut HeaderMap) {
-        let carries = |line: &HeaderValue| {
-            let mut pairs = line.as_bytes().split(|byte| *byte == b';');
-            pairs.any(|pair| self.cookie(pair).is_some())
-        };
-        if !headers.get_all(header::COOKIE).iter().any(carries) {
-            return;
-        }
-        let mut kept: Vec<u8> = Vec::new();
-        for line in headers.get_all(header::COOKIE) {
-            for pair in line.as_bytes().split(|byte| *byte == b';') {
-                let pair_text = pair.trim_ascii();
-                if pair_text.is_empty() || self.cookie(pair).is_some() {
-                    continue;
-                }
-                if !kept.is_empty() {
-                    kept.extend_from_slice(b"; ");
-                }
-                kept.extend_from_slice(pair_text);
-            }
-        }
-        headers.remove(header::COOKIE);
-        if let Ok(value) = HeaderValue::from_bytes(&kept)
-            && !kept.is_empty()
-        {
-            headers.insert(header::COOKIE, value);
-        }
     }
 }
 

@@ -91,6 +91,7 @@ fn asking(requirement: Requirement, settings: &serde_json::Value) -> Arc<Instanc
         when: None,
         except: Box::new([]),
         plugin: Box::new(Authentication {
+            name: "test".into(),
             requirement,
             shared,
         }),
