@@ -125,3 +125,74 @@ impl fmt::Debug for Tokens {
         out.write_str("Tokens")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::Arc,
+        time::{Duration, Instant},
+    };
+
+    use http::HeaderValue;
+
+    use super::{BACK_OFF, Failure, Fetched, RENEWED_FOR, Token, Tokens};
+
+    const LIFETIME: Duration = Duration::from_secs(100);
+
+    fn token(field: &'static str, began: Instant) -> Fetched {
+        Ok(Arc::new(Token {
+            field: HeaderValue::from_static(field),
+            began,
+            refresh: began + LIFETIME / 2,
+            expires: began + LIFETIME,
+        }))
+    }
+
+    fn fetch(tokens: &Tokens, fetched: &Fetched, now: Instant) {
+        let begin = || Box::pin(std::future::ready(fetched.clone())) as _;
+        let flight = tokens.flight(now, begin).unwrap();
+        tokens.landed(&flight, fetched, now);
+    }
+
+    #[test]
+    fn a_token_is_used_until_it_expires_and_a_failure_is_not_repeated_at_once() {
+        let (tokens, now) = (Tokens::default(), Instant::now());
+        fetch(&tokens, &Err(Failure::Timeout), now);
+        let again = |now: Instant| {
+            let begin = || Box::pin(std::future::pending()) as _;
+            tokens.flight(now, begin).map(|_| ())
+        };
+        assert_eq!(again(now + BACK_OFF / 2), Err(Failure::Timeout));
+        fetch(&tokens, &token("a", now), now + BACK_OFF);
+        assert!(tokens.present(now + LIFETIME / 2).is_some());
+        assert!(tokens.present(now + LIFETIME).is_none());
+    }
+
+    #[test]
+    fn what_one_has_waited_for_comes_in_once() {
+        let (tokens, now) = (Tokens::default(), Instant::now());
+        let begin = || Box::pin(std::future::pending()) as _;
+        let (one, other) = (
+            tokens.flight(now, begin).unwrap(),
+            tokens.flight(now, begin).unwrap(),
+        );
+        assert!(one.ptr_eq(&other), "one at a time");
+        tokens.landed(&one, &token("a", now), now);
+        tokens.landed(&other, &token("late", now), now);
+        assert_eq!(tokens.present(now).unwrap().field, "a");
+    }
+
+    #[test]
+    fn a_refused_token_is_dropped_and_what_replaced_it_not_for_a_while() {
+        let (tokens, now) = (Tokens::default(), Instant::now());
+        let [a, b] = ["a", "b"].map(HeaderValue::from_static);
+        fetch(&tokens, &token("a", now), now);
+        assert!(tokens.refused(&a, now));
+        assert!(tokens.present(now).is_none());
+        fetch(&tokens, &token("b", now), now);
+        assert!(tokens.refused(&a, now), "somebody else has replaced it");
+        assert!(!tokens.refused(&b, now + RENEWED_FOR / 2));
+        assert!(tokens.present(now).is_some());
+        assert!(tokens.refused(&b, now + RENEWED_FOR));
+    }
+}
