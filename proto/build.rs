@@ -8,17 +8,23 @@ use tonic_prost_build::Config;
 
 // prost-types by the name that the descriptor set from protox has.
 use protox::prost_reflect::{
-    Cardinality, DescriptorPool, FieldDescriptor, Kind, MessageDescriptor,
+    Cardinality, DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
 };
 
 const PACKAGE: &str = "gatewright.v1";
 
-/// The stream between the planes. Every other file is of what an operator configures.
+/// The stream between the planes. Every other file of the package is of what an operator configures.
 const DISCOVERY: &str = "discovery.proto";
+/// What authorizers are asked, a contract of others.
+const EXT_AUTHZ: &str = "ext_authz.proto";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = protox::compile(["resource.proto", DISCOVERY], ["."])?;
-    for file in &files.file {
+    let files = protox::compile(["resource.proto", DISCOVERY, EXT_AUTHZ], ["."])?;
+    for file in files
+        .file
+        .iter()
+        .filter(|it| !it.name().starts_with("google/"))
+    {
         println!("cargo::rerun-if-changed={}", file.name());
     }
     let pool = DescriptorPool::decode(files.encode_to_vec().as_slice())?;
@@ -29,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     config.bytes([".gatewright.v1.Update.body"]);
     for message in pool.all_messages() {
-        if message.parent_file().name() != DISCOVERY && !message.is_map_entry() {
+        if is_configured(&message.parent_file()) && !message.is_map_entry() {
             describe_message(&mut config, &message);
         }
     }
@@ -37,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         config.message_attribute(format!("{PACKAGE}.{name}"), REPORTED_SERDE);
     }
     for enumeration in pool.all_enums() {
-        if enumeration.parent_file().name() != DISCOVERY {
+        if is_configured(&enumeration.parent_file()) {
             config.enum_attribute(enumeration.full_name(), SERDE);
             config.enum_attribute(
                 enumeration.full_name(),
@@ -52,6 +58,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("kind.rs"), kinds(&resource)?)?;
     Ok(())
+}
+
+/// Whether a file is of what an operator configures.
+fn is_configured(file: &FileDescriptor) -> bool {
+    file.package_name() == PACKAGE && file.name() != DISCOVERY
 }
 
 /// What control planes show and share as JSON. Those of other versions read it: fields may be missing or

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gatewright_engine::secret::{Lack, LocalSecrets, MAX_SECRET_BYTES, SecretText};
+use gatewright_engine::secret::{Lack, LocalSecrets, SecretText};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,8 @@ use crate::{config_stream::SharedHolding, published::Publisher};
 const OWN: &str = "GATEWRIGHT_";
 /// How often files are looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Largest file, in bytes: lists of addresses are longer than secrets.
+const MAX_FILE_BYTES: usize = 8 * 1024 * 1024;
 /// Most files that are looked at again.
 const MAX_FILES: usize = 1000;
 
@@ -106,12 +108,12 @@ fn text(path: &Path) -> Result<SecretText, Lack> {
         return Err(missing("is not a file".to_owned()));
     }
     let file = fs::File::open(path).map_err(unreadable)?;
-    let (mut text, most) = (String::new(), MAX_SECRET_BYTES as u64 + 1);
+    let (mut text, most) = (String::new(), MAX_FILE_BYTES as u64 + 1);
     file.take(most)
         .read_to_string(&mut text)
         .map_err(unreadable)?;
-    if text.len() > MAX_SECRET_BYTES {
-        return Err(missing(format!("has more than {MAX_SECRET_BYTES} bytes")));
+    if text.len() > MAX_FILE_BYTES {
+        return Err(missing(format!("has more than {MAX_FILE_BYTES} bytes")));
     }
     let whole = text.strip_suffix('\n').unwrap_or(&text);
     let whole = whole.strip_suffix('\r').unwrap_or(whole);

@@ -29,6 +29,19 @@ pub mod v1 {
     }
 }
 
+/// The generated messages of `ext_authz.proto`: what authorizers are asked over gRPC, and what they say.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::wildcard_imports,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value
+)]
+pub mod ext_authz {
+    tonic::include_proto!("envoy.service.auth.v3");
+}
+
 pub mod json;
 mod key;
 pub mod latency;

@@ -9,6 +9,7 @@ mod fetching;
 mod fleet;
 mod health;
 mod identity;
+mod ip_reputation;
 mod jwt;
 mod jwt_cases;
 mod key_sets;

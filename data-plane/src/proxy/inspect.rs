@@ -46,7 +46,12 @@ pub(super) async fn inspect(
         return admit_body(ran, context, Seen::Whole(&bytes)).await;
     }
     let mut reading = Reading::default();
-    let ended = match timeout(within, read(body, &mut reading, most)).await {
+    let ended = match timeout(
+        within,
+        read(body, &mut reading, (most, ran.wants_beginning())),
+    )
+    .await
+    {
         Ok(Ok(ended)) => Some(ended),
         Ok(Err(error)) => return Some(Answer::Reject(broken(&error))),
         Err(_) => None,
@@ -56,7 +61,7 @@ pub(super) async fn inspect(
     let bytes = reading.bytes.freeze();
     let seen = match ended {
         Some(true) => Seen::Whole(&bytes),
-        Some(false) => Seen::TooLong,
+        Some(false) => Seen::TooLong(&bytes),
         None => Seen::Late,
     };
     let answer = admit_body(ran, context, seen).await;
@@ -87,9 +92,14 @@ fn bound(body: &mut Body, most: u64) -> Result<(), BodyError> {
     Ok(())
 }
 
-/// Reads until the end, or until it is over the bound by less than a frame. Whether it ended.
-async fn read(body: &mut Body, into: &mut Reading, most: usize) -> Result<bool, BodyError> {
-    if body.size_hint().lower() > most as u64 {
+/// Reads until the end, or until it is over the bound by less than a frame; nothing where it is known to be over it, unless
+/// the `beginning` is wanted. Whether it ended.
+async fn read(
+    body: &mut Body,
+    into: &mut Reading,
+    (most, beginning): (usize, bool),
+) -> Result<bool, BodyError> {
+    if !beginning && body.size_hint().lower() > most as u64 {
         return Ok(false);
     }
     // Into one buffer: pieces kept apart could each hold on to what they were read into.
@@ -105,7 +115,7 @@ async fn read(body: &mut Body, into: &mut Reading, most: usize) -> Result<bool, 
     Ok(true)
 }
 
-/// A body of which the beginning has been read. Only for plugins that are tried out: others refuse it.
+/// A body of which the beginning has been read: for plugins that are tried out, or want no more.
 struct Begun {
     bytes: Option<Bytes>,
     rest: Body,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{
-    Ran,
+    Plugin, Ran,
     run::{Answer, Verdict, record, settle},
 };
 use crate::{Code, Rejection, RequestContext};
@@ -23,6 +23,13 @@ pub enum WantsBody {
         /// Time for all of it, in milliseconds.
         timeout_ms: u32,
     },
+    /// Its beginning, for [`super::Plugin::on_beginning`]; the rest streams on.
+    Beginning {
+        /// Most bytes that are shown.
+        max_bytes: u32,
+        /// Time for them, in milliseconds.
+        timeout_ms: u32,
+    },
 }
 
 /// What came of holding a body back.
@@ -30,8 +37,8 @@ pub enum WantsBody {
 pub enum Seen<'a> {
     /// All of it.
     Whole(&'a [u8]),
-    /// It is over the most that anybody asked for.
-    TooLong,
+    /// It is over the most that anybody asked for. That much of it, where somebody wants the beginning.
+    TooLong(&'a [u8]),
     /// It did not arrive in time.
     Late,
 }
@@ -46,7 +53,7 @@ impl Ran {
     pub fn most(&self) -> Option<u64> {
         let bounds = self.wants.iter().filter_map(|(_, wants)| match *wants {
             WantsBody::AtMost(most) => Some(most),
-            WantsBody::Whole { .. } => None,
+            WantsBody::Whole { .. } | WantsBody::Beginning { .. } => None,
         });
         bounds.min()
     }
@@ -58,29 +65,33 @@ impl Ran {
             WantsBody::Whole {
                 max_bytes,
                 timeout_ms,
+            }
+            | WantsBody::Beginning {
+                max_bytes,
+                timeout_ms,
             } => Some((max_bytes, timeout_ms)),
         });
         let (bytes, ms) = whole.reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)))?;
         Some((bytes as usize, Duration::from_millis(u64::from(ms))))
+    }
+
+    /// Whether somebody wants to see the beginning of a body that is over all bounds.
+    pub fn wants_beginning(&self) -> bool {
+        let mut wants = self.wants.iter();
+        wants.any(|(_, wants)| matches!(wants, WantsBody::Beginning { .. }))
     }
 }
 
 /// Shows the body to those that asked for it, in order, until one answers.
 pub async fn admit_body(ran: &Ran, request: &mut RequestContext, body: Seen<'_>) -> Option<Answer> {
     for (step, wants) in &ran.wants {
-        let WantsBody::Whole { max_bytes, .. } = *wants else {
+        if let WantsBody::AtMost(_) = wants {
             continue;
-        };
+        }
         let Some(instance) = ran.instance(*step, request).cloned() else {
             continue;
         };
-        let verdict = match body {
-            Seen::Whole(bytes) if bytes.len() <= max_bytes as usize => {
-                settle(instance.plugin.on_body(request, bytes)).await
-            }
-            Seen::Whole(_) | Seen::TooLong => Verdict::Reject(too_long(max_bytes)),
-            Seen::Late => Verdict::Reject(late()),
-        };
+        let verdict = show(&*instance.plugin, *wants, request, body).await;
         match verdict {
             Verdict::Continue | Verdict::Body(_) | Verdict::Inject(_) => {}
             Verdict::Respond(response) => return Some(Answer::Respond(response)),
@@ -98,6 +109,29 @@ pub async fn admit_body(ran: &Ran, request: &mut RequestContext, body: Seen<'_>)
         }
     }
     None
+}
+
+async fn show(
+    plugin: &dyn Plugin,
+    wants: WantsBody,
+    request: &mut RequestContext,
+    body: Seen<'_>,
+) -> Verdict {
+    match (wants, body) {
+        (WantsBody::AtMost(_), _) => Verdict::Continue,
+        (_, Seen::Late) => Verdict::Reject(late()),
+        (WantsBody::Beginning { max_bytes, .. }, Seen::Whole(bytes) | Seen::TooLong(bytes)) => {
+            let shown = bytes.len().min(max_bytes as usize);
+            let whole = matches!(body, Seen::Whole(_)) && shown == bytes.len();
+            settle(plugin.on_beginning(request, &bytes[..shown], whole)).await
+        }
+        (WantsBody::Whole { max_bytes, .. }, Seen::Whole(bytes))
+            if bytes.len() <= max_bytes as usize =>
+        {
+            settle(plugin.on_body(request, bytes)).await
+        }
+        (WantsBody::Whole { max_bytes, .. }, _) => Verdict::Reject(too_long(max_bytes)),
+    }
 }
 
 fn too_long(max_bytes: u32) -> Rejection {

@@ -30,6 +30,7 @@ pub(crate) mod when;
 
 mod acl;
 mod authorize;
+mod authorizer;
 mod basic_auth;
 mod body;
 mod bot_rules;
@@ -41,6 +42,7 @@ mod headers;
 mod identity;
 mod introspection;
 mod ip_filter;
+mod ip_reputation;
 mod json_body;
 mod json_schema;
 mod jwt;
@@ -48,6 +50,7 @@ mod key_auth;
 mod media;
 mod oauth;
 mod oidc_login;
+mod opa;
 mod rate_limit;
 mod request_guard;
 mod security_headers;
@@ -80,6 +83,17 @@ pub trait Plugin: Send + Sync + std::fmt::Debug {
     /// Looks at the whole body, where `on_request` asked for it, once every plugin has let the request
     /// through and before it is forwarded.
     fn on_body<'a>(&'a self, _request: &'a mut RequestContext, _body: &'a [u8]) -> Flow<'a> {
+        Flow::Continue
+    }
+
+    /// Looks at the beginning of the body, where `on_request` asked for it, at the same moment. Where it is not the
+    /// `whole` body, the rest has not arrived yet.
+    fn on_beginning<'a>(
+        &'a self,
+        _request: &'a mut RequestContext,
+        _body: &'a [u8],
+        _whole: bool,
+    ) -> Flow<'a> {
         Flow::Continue
     }
 
@@ -243,6 +257,7 @@ impl PluginType {
 pub const PLUGINS: &[PluginType] = &[
     PluginType::of::<security_headers::SecurityHeaders>(),
     PluginType::of::<ip_filter::IpFilter>(),
+    PluginType::of::<ip_reputation::IpReputation>(),
     PluginType::of::<bot_rules::BotRules>(),
     PluginType::of::<cors::Cors>(),
     PluginType::of::<request_guard::RequestGuard>(),
@@ -256,6 +271,7 @@ pub const PLUGINS: &[PluginType] = &[
     PluginType::of::<acl::Acl>(),
     PluginType::of::<authorize::Authorize>(),
     PluginType::of::<ext_authz::ExtAuthz>(),
+    PluginType::of::<opa::Opa>(),
     PluginType::of::<rate_limit::RateLimit>(),
     PluginType::of::<json_schema::JsonBodies>(),
     PluginType::of::<fault::Fault>(),

@@ -40,6 +40,12 @@ pub(super) const HTTP: [Scheme; 2] = [
     Scheme::new("http", false, Protocol::Http1, 80),
     Scheme::new("https", true, Protocol::Http1, 443),
 ];
+/// `grpc://` and `grpcs://`.
+pub(super) const GRPC: [Scheme; 2] = [
+    Scheme::new("grpc", false, Protocol::Http2, 80),
+    Scheme::new("grpcs", true, Protocol::Http2, 443),
+];
+
 /// A setting with authorities that certificates are checked against: certificates in PEM, or a reference to a secret
 /// that has them.
 #[derive(Clone, Debug)]

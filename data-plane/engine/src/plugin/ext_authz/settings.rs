@@ -1,48 +1,73 @@
 //! Settings of `ext-authz`.
 
-use std::{sync::Arc, time::Duration};
+use std::collections::BTreeMap;
 
-use http::{HeaderName, header};
+use gatewright_proto::{Kind, v1::Protocol};
+use http::HeaderName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::{Authorities, Build, InvalidSetting, Server, server};
+use super::{
+    super::{
+        Authorities, Build, Configure as _, InvalidSetting,
+        authorizer::{Authorizer, BodySettings, Terms, fields},
+        server,
+    },
+    ExtAuthz,
+    grpc::GrpcForm,
+    http_form::HttpForm,
+};
+use crate::reference::Reference;
 
-/// Longest time, in milliseconds.
-const MAX_TIMEOUT_MS: u64 = 10_000;
-/// Most fields in a list.
-const MAX_FIELDS: usize = 64;
+/// Most entries of a context.
+const MAX_CONTEXT: usize = 64;
 
 /// Settings of `ext-authz`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct Settings {
-    /// Where the authorizer is: `http://HOST:PORT` or `https://HOST:PORT`, with a path that is put before the path
-    /// of each request.
+    /// Where the authorizer is: `grpc://HOST:PORT` or `grpcs://HOST:PORT`; or `http://HOST:PORT` or
+    /// `https://HOST:PORT`, with a path that is put before the path of each request.
     url: String,
-    /// Authorities that the authorizer's certificate is checked against, where `url` is `https`: certificates in PEM, or
-    /// a reference to a secret that has them (`secret:NAME`, `file:PATH`, ...). Default: those of the operating system.
+    /// Authorities that the authorizer's certificate is checked against, where `url` is `https` or `grpcs`:
+    /// certificates in PEM, or a reference to a secret that has them (`secret:NAME`, `file:PATH`, ...). Default: those
+    /// of the operating system.
     #[serde(default)]
-    pub(super) ca: Option<Authorities>,
+    ca: Option<Authorities>,
     /// How long the authorizer may take, in milliseconds. 1 to 10,000.
     #[serde(default = "timeout_ms")]
     timeout_ms: u64,
     /// How many requests may be waiting for it at a time, on each node. 1 to 10,000.
     #[serde(default = "max_concurrent")]
-    pub(super) max_concurrent: u32,
-    /// Fields of the request that the authorizer is sent. Up to 64.
-    #[serde(default = "allowed_headers")]
-    allowed_headers: Vec<String>,
-    /// Fields of the authorizer's answer that the upstream is sent where it allows. Those that the client sent are
-    /// removed. Up to 64.
+    max_concurrent: u32,
+    /// Fields of the request that the authorizer is sent. Up to 64. Default: `[authorization]` over HTTP, all over gRPC.
+    #[serde(default)]
+    allowed_headers: Option<Vec<String>>,
+    /// Fields that only the authorizer gives the upstream; those that the client sent are removed. Over HTTP, the fields
+    /// of its answer that the upstream gets where it allows. Up to 64.
     #[serde(default)]
     upstream_headers: Vec<String>,
-    /// Fields of the authorizer's answer that the client is sent where it denies. Up to 64.
+    /// Over HTTP, fields of the authorizer's answer that the client is sent where it denies. Up to 64.
     #[serde(default = "client_headers")]
     client_headers: Vec<String>,
+    /// What is sent along of the body; none where it is left out.
+    #[serde(default)]
+    body: Option<BodySettings>,
+    /// Over gRPC, what the authorizer is told besides the request (`context_extensions`). Up to 64.
+    #[serde(default)]
+    context: BTreeMap<String, String>,
+    /// Over gRPC, what it is told besides for a route, by the route's name; of what both have, this counts.
+    #[serde(default)]
+    route_context: BTreeMap<String, BTreeMap<String, String>>,
+    /// Over gRPC, whether the authorizer is told who calls, with all claims.
+    #[serde(default)]
+    send_identity: bool,
+    /// What `WWW-Authenticate` says where the authorizer answers 401 without one.
+    #[serde(default = "challenge")]
+    challenge: String,
     /// Whether requests pass while the authorizer is down or slow.
     #[serde(default)]
-    pub(super) fail_open: bool,
+    fail_open: bool,
 }
 
 const fn timeout_ms() -> u64 {
@@ -53,88 +78,131 @@ const fn max_concurrent() -> u32 {
     100
 }
 
-fn allowed_headers() -> Vec<String> {
-    vec!["authorization".to_owned()]
-}
-
 fn client_headers() -> Vec<String> {
     let names = ["content-type", "location", "set-cookie", "www-authenticate"];
     names.map(str::to_owned).to_vec()
 }
 
+fn challenge() -> String {
+    "Bearer".to_owned()
+}
+
 /// Settings that have been checked.
 #[derive(Debug)]
 pub(super) struct Compiled {
-    pub(super) server: Arc<Server>,
-    /// Of the authorizer, without a slash at its end.
-    pub(super) prefix: Box<str>,
-    pub(super) timeout: Duration,
-    pub(super) allowed_headers: Box<[HeaderName]>,
+    pub(super) authorizer: Authorizer,
     pub(super) upstream_headers: Box<[HeaderName]>,
-    pub(super) client_headers: Box<[HeaderName]>,
+    pub(super) way: Way,
+}
+
+/// How the authorizer is asked.
+#[derive(Debug)]
+pub(super) enum Way {
+    Http(HttpForm),
+    Grpc(GrpcForm),
+}
+
+impl Settings {
+    pub(super) fn references(&self) -> Vec<Reference> {
+        let ca = self.ca.as_ref().and_then(|ca| ca.reference("ca"));
+        let route = |name| Reference::new(format!("route_context.{name}"), Kind::Route, name);
+        ca.into_iter()
+            .chain(self.route_context.keys().map(route))
+            .collect()
+    }
+
+    fn check_context(&self, is_grpc: bool, mistakes: &mut Vec<InvalidSetting>) {
+        let routes = self.route_context.iter();
+        let routes = routes.map(|(name, it)| (format!("route_context.{name}"), it));
+        for (field, entries) in [("context".to_owned(), &self.context)]
+            .into_iter()
+            .chain(routes)
+        {
+            if entries.len() > MAX_CONTEXT {
+                mistakes.push(InvalidSetting::new(field, "has more than 64 entries"));
+            }
+        }
+        let only_grpc = [
+            ("context", self.context.is_empty()),
+            ("route_context", self.route_context.is_empty()),
+            ("send_identity", !self.send_identity),
+        ];
+        for (field, _) in only_grpc.iter().filter(|(_, unset)| !is_grpc && !unset) {
+            let reason = "only means something over gRPC; write `grpc://` or `grpcs://`";
+            mistakes.push(InvalidSetting::new(*field, reason));
+        }
+    }
 }
 
 impl Compiled {
-    pub(super) fn of(settings: &Settings, build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
+    pub(super) fn of(settings: Settings, build: &Build<'_>) -> Result<Self, Vec<InvalidSetting>> {
         let mut mistakes = Vec::new();
-        if !(1..=MAX_TIMEOUT_MS).contains(&settings.timeout_ms) {
-            mistakes.push(InvalidSetting::new("timeout_ms", "must be 1 to 10,000"));
-        }
-        if !(1..=10_000).contains(&settings.max_concurrent) {
-            mistakes.push(InvalidSetting::new("max_concurrent", "must be 1 to 10,000"));
-        }
+        let [plain, secure] = server::HTTP;
+        let [grpc, grpcs] = server::GRPC;
         let url = ("url", settings.url.as_str());
         let ca = settings.ca.as_ref().map(|ca| ("ca", ca));
-        let found = server::server(url, ca, &server::HTTP, build, &mut mistakes);
-        let allowed_headers = names("allowed_headers", &settings.allowed_headers, &mut mistakes);
-        let upstream_headers = names(
+        let schemes = [plain, secure, grpc, grpcs];
+        let found = server::server(url, ca, &schemes, build, &mut mistakes);
+        let (server, uri) = found.unzip();
+        let is_grpc = server
+            .as_ref()
+            .is_some_and(|it| it.protocol == Protocol::Http2);
+        let terms = Terms {
+            timeout_ms: settings.timeout_ms,
+            max_concurrent: settings.max_concurrent,
+            fail_open: settings.fail_open,
+            challenge: &settings.challenge,
+            body: settings.body.as_ref(),
+        };
+        if server.is_some() {
+            settings.check_context(is_grpc, &mut mistakes);
+        }
+        let authorizer = Authorizer::new(ExtAuthz::NAME, server, &terms, build, &mut mistakes);
+        let path = uri.map(|uri| uri.path().trim_end_matches('/').to_owned());
+        if is_grpc && path.as_deref() != Some("") {
+            let reason = "must have no path: the call has a name of its own";
+            mistakes.push(InvalidSetting::new("url", reason));
+        }
+        let shown = settings.allowed_headers.as_ref();
+        let shown = shown.map(|list| fields("allowed_headers", list, &mut mistakes));
+        let upstream_headers = fields(
             "upstream_headers",
             &settings.upstream_headers,
             &mut mistakes,
         );
-        let client_headers = names("client_headers", &settings.client_headers, &mut mistakes);
-        match found {
-            Some((server, uri)) if mistakes.is_empty() => Ok(Self {
-                server: Arc::new(server),
-                prefix: uri.path().trim_end_matches('/').into(),
-                timeout: Duration::from_millis(settings.timeout_ms),
-                allowed_headers,
-                upstream_headers,
+        let client_headers = fields("client_headers", &settings.client_headers, &mut mistakes);
+        let (Some(authorizer), Some(prefix), true) = (authorizer, path, mistakes.is_empty()) else {
+            return Err(mistakes);
+        };
+        let way = match is_grpc {
+            true => Way::Grpc(GrpcForm {
+                allowed_headers: shown,
+                context: settings.context,
+                route_context: settings.route_context,
+                send_identity: settings.send_identity,
+            }),
+            false => Way::Http(HttpForm {
+                prefix: prefix.into(),
+                allowed_headers: shown.unwrap_or_else(|| [http::header::AUTHORIZATION].into()),
+                upstream_headers: upstream_headers.clone(),
                 client_headers,
             }),
-            _ => Err(mistakes),
+        };
+        Ok(Self {
+            authorizer,
+            upstream_headers,
+            way,
+        })
+    }
+
+    /// Whether the authorizer is sent this field.
+    pub(super) fn shows(&self, name: &HeaderName) -> bool {
+        match &self.way {
+            Way::Http(form) => form.allowed_headers.contains(name),
+            Way::Grpc(form) => {
+                let list = form.allowed_headers.as_ref();
+                list.is_none_or(|list| list.contains(name))
+            }
         }
     }
-}
-
-fn names(field: &str, given: &[String], mistakes: &mut Vec<InvalidSetting>) -> Box<[HeaderName]> {
-    if given.len() > MAX_FIELDS {
-        mistakes.push(InvalidSetting::new(field, "has more than 64 entries"));
-    }
-    let mut names = Vec::with_capacity(given.len());
-    for (index, name) in given.iter().enumerate() {
-        match name.parse::<HeaderName>() {
-            Ok(name) if !frames(&name) => names.push(name),
-            _ => mistakes.push(InvalidSetting::new(
-                format!("{field}[{index}]"),
-                format!("`{name}` is not a field that can be passed on"),
-            )),
-        }
-    }
-    names.into()
-}
-
-/// Fields that say how a message is framed or where it goes.
-fn frames(name: &HeaderName) -> bool {
-    let own = [
-        header::HOST,
-        header::CONNECTION,
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::TE,
-        header::TRAILER,
-        header::EXPECT,
-    ];
-    own.contains(name)
 }

@@ -23,9 +23,9 @@ fn mistakes_are_named() {
         "allowed_headers": ["a b"], "upstream_headers": ["content-length"],
     });
     let expected = [
+        "settings.url",
         "settings.timeout_ms",
         "settings.max_concurrent",
-        "settings.url",
         "settings.allowed_headers[0]",
         "settings.upstream_headers[0]",
     ];
@@ -46,4 +46,18 @@ fn mistakes_are_named() {
         reference_fields("ext-authz", &settings),
         ["settings.ca secret/internal-ca"]
     );
+    let settings = json!({
+        "url": "http://a", "context": {"a": "b"}, "send_identity": true, "challenge": "",
+        "body": {"max_bytes": 0, "timeout_ms": 0},
+    });
+    let expected = [
+        "settings.context",
+        "settings.send_identity",
+        "settings.challenge",
+        "settings.body.max_bytes",
+        "settings.body.timeout_ms",
+    ];
+    assert_eq!(mistakes("ext-authz", &settings), expected);
+    let path = json!({"url": "grpc://a/check"});
+    assert_eq!(mistakes("ext-authz", &path), ["settings.url"]);
 }

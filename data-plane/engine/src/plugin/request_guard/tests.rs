@@ -178,7 +178,11 @@ async fn json_is_looked_at_and_other_bodies_are_only_counted() {
             Seen::Whole(&[b' '; 51]),
             Some("body_too_large"),
         ),
-        ("application/json", Seen::TooLong, Some("body_too_large")),
+        (
+            "application/json",
+            Seen::TooLong(b""),
+            Some("body_too_large"),
+        ),
         ("application/json", Seen::Late, Some("request_timeout")),
     ] {
         let (wants, refused, decisions) = held(&settings, media, false, body).await;
