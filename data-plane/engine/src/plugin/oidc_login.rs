@@ -231,7 +231,7 @@ impl Method for OidcLogin {
             return None;
         }
         // Who is logged in lacks something else, and would be sent to and fro without end.
-        if matches!(self.verify(request), Verdict::Proven(_) | Verdict::Wait(_)) {
+        if self.0.is_logged_in(request) {
             return None;
         }
         let begun = self.0.begin(request, address::asked_for(request));
@@ -274,6 +274,14 @@ impl Login {
         self.opened
             .put(digest, &self.opener, until, Arc::clone(&held));
         Some(held)
+    }
+
+    /// Whether there is a session that counts as it is.
+    fn is_logged_in(&self, request: &RequestContext) -> bool {
+        let (sent, now) = (self.cookies.session(&request.headers), now());
+        let held = sent.and_then(|sent| self.opened(&sent, now));
+        let standing = held.map(|held| self.lifetimes.standing(&held, now));
+        matches!(standing, Some(Standing::Good | Standing::Early))
     }
 
     fn proven(&self, held: &Held, snapshot: &Snapshot, mut fields: Fields) -> Verdict {
